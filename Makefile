@@ -1,0 +1,39 @@
+# Everything sets itself up: only Python 3.11+, make and git are needed.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+CACHE  := .cache
+READY  := $(VENV)/.ready
+
+.PHONY: setup demo test lint bench schemas clean help
+
+help: ## Show these targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(READY) ## Install everything into .venv (the command is .venv/bin/touchstone)
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $(READY)
+
+demo: setup ## A made-up year in a fresh ledger, and a tour of it
+	@rm -rf $(CACHE)/demo && mkdir -p $(CACHE)/demo
+	@$(BIN)/touchstone --ledger sqlite:///$(CACHE)/demo/touchstone.db demo
+
+test: setup ## All tests, as CI runs them
+	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+
+lint: setup ## Style, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: setup ## The ratios of DESIGN section 8, side by side (BENCH_OPTIONS="--touchpoints 100000")
+	$(BIN)/python -m bench $(BENCH_OPTIONS)
+
+schemas: setup ## Write schemas/published anew from the classes
+	$(BIN)/touchstone schema publish schemas/published
+
+clean: ## Remove what the other targets made
+	rm -rf $(VENV) $(CACHE) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

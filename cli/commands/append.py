@@ -1,0 +1,39 @@
+"""`touchstone append`: CloudEvents from a file or a pipe into the ledger."""
+
+import sys
+from pathlib import Path
+from typing import IO
+
+import click
+
+from cli.receipts import finish, taking
+from cli.session import Session, pass_session
+from ledger.lines import read_touchpoints
+
+
+@click.command()
+@click.argument(
+    "file", required=False, type=click.Path(path_type=Path, allow_dash=True, dir_okay=False)
+)
+@click.option("--no-follow", is_flag=True, help="Leave the views to a running `follow`.")
+@pass_session
+def command(session: Session, file: Path | None, no_follow: bool) -> int:
+    """Append touchpoints from FILE (or standard input): NDJSON, or one JSON array.
+
+    Each is recorded once, however often it is sent. What cannot be recorded is kept in
+    quarantine and reported with its line and field; the exit code is then 3.
+    """
+    name = "-" if file is None or str(file) == "-" else str(file)
+    if name == "-":
+        return _append(session, sys.stdin.buffer, name, 0, no_follow)
+    if not Path(name).is_file():
+        raise click.UsageError(f"there is no file {name}")
+    with Path(name).open("rb") as stream:
+        return _append(session, stream, name, Path(name).stat().st_size, no_follow)
+
+
+def _append(session: Session, stream: IO[bytes], name: str, size: int, no_follow: bool) -> int:
+    with session.ledger() as ledger, taking(session, ledger, size) as intake:
+        items = read_touchpoints(stream, "append", name)
+        receipt = intake.run(items, lambda: stream.tell() if size else 0)
+        return finish(session, ledger, receipt, intake, name, follow=not no_follow)

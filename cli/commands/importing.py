@@ -1,0 +1,41 @@
+"""`touchstone import`: any CSV, NDJSON or JSON file, through a declarative mapping."""
+
+from pathlib import Path
+
+import click
+
+from cli.receipts import finish, taking
+from cli.session import Session, pass_session
+from ledger.importing import Import
+from ledger.mapping import MappingInvalid, load_mapping
+from ledger.rows import RowsUnreadable
+
+
+@click.command("import")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--mapping",
+    "mapping_path",
+    required=True,
+    metavar="MAP.toml",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="How rows become touchpoints; see docs/IMPORTING.md and examples/.",
+)
+@click.option("--no-follow", is_flag=True, help="Leave the views to a running `follow`.")
+@pass_session
+def command(session: Session, file: Path, mapping_path: Path, no_follow: bool) -> int:
+    """Import FILE through a mapping. Safe to repeat: what is known already is not counted twice.
+
+    Rows that cannot be used are kept in quarantine, with the line and the column to blame.
+    """
+    try:
+        mapping = load_mapping(mapping_path)
+        with mapping.read(file) as rows, session.ledger() as ledger:
+            imported = Import(mapping, rows, str(file))
+            with taking(session, ledger, rows.size or 0) as intake:
+                receipt = intake.run(imported.items(), lambda: imported.bytes_read)
+                if imported.skipped:
+                    session.note(f"{imported.skipped:,} rows were left out, as the mapping says")
+                return finish(session, ledger, receipt, intake, str(file), follow=not no_follow)
+    except (MappingInvalid, RowsUnreadable, OSError) as error:
+        raise click.UsageError(str(error)) from None

@@ -1,0 +1,203 @@
+"""`touchstone projection`: how the views stand, and rebuilding them from the log."""
+
+from typing import Any
+
+import click
+import msgspec
+
+from cli import exits
+from cli.moments import shown_time
+from cli.output import Column
+from cli.session import Session, confirm, pass_session, workers_default
+from cli.stopping import stopping
+from ledger.errors import LedgerError
+from projections.follow import follow
+from projections.follower import retry_parked
+from projections.parking import all_parked
+from projections.query import standings
+from projections.rebuild import Interrupted, rebuild, rollback
+from projections.registry import BY_NAME, PROJECTIONS
+from projections.verify import verify
+from projections.view import View
+
+workers_option = click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=workers_default,
+    show_default="the number of processors",
+    help="How many processes fold.",
+)
+all_option = click.option("--all", "every", is_flag=True, help="All views.")
+names_argument = click.argument("names", nargs=-1, metavar="NAME...")
+
+
+@click.group()
+def command() -> None:
+    """The views: tables folded from the log, disposable and rebuilt at any time.
+
+    \b
+    touchstone projection list
+    touchstone projection rebuild customers loyalty
+    touchstone projection verify --all
+    """
+
+
+def _chosen(names: tuple[str, ...], every: bool) -> tuple[View, ...]:
+    if every == bool(names):
+        raise click.UsageError("name the views, or say --all")
+    for name in names:
+        if name not in BY_NAME:
+            raise exits.NotFound(f"there is no view {name}; there are {', '.join(BY_NAME)}")
+    return PROJECTIONS if every else tuple(BY_NAME[name] for name in dict.fromkeys(names))
+
+
+@command.command("list")
+@pass_session
+def list_(session: Session) -> None:
+    """Show each view: its version, how far it has come, and how far it is behind."""
+    with session.ledger() as ledger:
+        found = [msgspec.structs.asdict(s) for s in standings(ledger, PROJECTIONS)]
+    columns = [
+        Column("view", lambda r: r["name"], style="bold"),
+        Column("version", lambda r: r["version"], number=True),
+        Column("state", lambda r: r["state"]),
+        Column("position", lambda r: r["position"], number=True),
+        Column("head", lambda r: r["head"], number=True),
+        Column("lag", lambda r: r["lag"], number=True),
+        Column("rows", lambda r: r["rows"], number=True),
+        Column("parked", lambda r: r["parked"], number=True),
+    ]
+    session.printer.records(found, columns)
+
+
+@command.command("run")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@workers_option
+@click.option(
+    "--batch",
+    type=click.IntRange(1, 100_000),
+    default=1_000,
+    show_default=True,
+    help="Touchpoints in one transaction.",
+)
+@pass_session
+def run(session: Session, names: tuple[str, ...], workers: int, batch: int) -> int:
+    """Follow the log to its end, then stop. Without names, all views."""
+    views = _chosen(names, every=not names)
+    with session.ledger() as ledger, stopping() as stop, session.progress() as report:
+        try:
+            follow(ledger, views, workers=workers, batch=batch, report=report, stop=stop)
+        except Interrupted as interrupted:
+            session.complain(str(interrupted))
+            return exits.SIGNAL_BASE + (stop.signal or 2)
+    ctx = click.get_current_context()
+    ctx.invoke(list_)
+    return exits.DONE
+
+
+@command.command("rebuild")
+@names_argument
+@all_option
+@workers_option
+@pass_session
+def rebuild_(session: Session, names: tuple[str, ...], every: bool, workers: int) -> int:
+    """Fold views afresh, beside the live ones, and switch when they have caught up.
+
+    Readers are served from the old tables until then. An interrupted rebuild goes on where it
+    stopped when the same command is given again; `rollback` puts the old tables back.
+    """
+    views = _chosen(names, every)
+    with session.ledger() as ledger, stopping() as stop, session.progress() as report:
+        try:
+            done = rebuild(ledger, views, workers=workers, report=report, stop=stop)
+        except Interrupted as interrupted:
+            session.complain(str(interrupted))
+            return exits.SIGNAL_BASE + (stop.signal or 2)
+    columns = [
+        Column("view", lambda r: r["name"], style="bold"),
+        Column("touchpoints", lambda r: r["touchpoints"], number=True),
+        Column("rows", lambda r: r["rows"], number=True),
+        Column("seconds", lambda r: f"{r['seconds']:,.2f}", number=True),
+        Column("touchpoints/s", lambda r: r["touchpoints_per_second"], number=True),
+    ]
+    session.printer.records([msgspec.structs.asdict(d) for d in done], columns)
+    return exits.DONE
+
+
+@command.command("verify")
+@names_argument
+@all_option
+@workers_option
+@pass_session
+def verify_(session: Session, names: tuple[str, ...], every: bool, workers: int) -> int:
+    """Compare live tables with a fresh fold of the log; exit code 5 when they differ."""
+    views = _chosen(names, every)
+    found: list[dict[str, Any]] = []
+    with session.ledger() as ledger, stopping() as stop, session.progress() as report:
+        try:
+            for view in views:
+                one = verify(ledger, view, workers=workers, report=report, stop=stop)
+                found.append(msgspec.structs.asdict(one))
+        except Interrupted as interrupted:
+            session.complain(str(interrupted))
+            return exits.SIGNAL_BASE + (stop.signal or 2)
+    columns = [
+        Column("view", lambda r: r["name"], style="bold"),
+        Column("position", lambda r: r["position"], number=True),
+        Column("rows", lambda r: r["rows"], number=True),
+        Column("differences", lambda r: r["differences"], number=True),
+        Column("first keys that differ", lambda r: ", ".join(r["keys"][:3]), wraps=True),
+    ]
+    session.printer.records(found, columns)
+    different = any(record["differences"] for record in found)
+    return exits.VERIFICATION_FAILED if different else exits.DONE
+
+
+@command.command("rollback")
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@pass_session
+def rollback_(session: Session, name: str, yes: bool, dry_run: bool) -> None:
+    """Serve the table before the last rebuild again, once it has caught up."""
+    (view,) = _chosen((name,), every=False)
+    with session.ledger() as ledger:
+        question = f"Put the earlier table of {name} in the place of the present one?"
+        if dry_run:
+            session.note(f"would do: {question}")
+            return
+        confirm(session, question, yes=yes)
+        try:
+            generation = rollback(ledger, view)
+        except LedgerError as error:
+            raise exits.NotFound(str(error)) from None
+    record = {
+        "name": name,
+        "version": generation.version,
+        "position": generation.position,
+        "generation": generation.number,
+    }
+    text = f"{name} is served from generation {generation.number} again"
+    session.printer.record(record, lambda: [text])
+
+
+@command.command()
+@click.option("--retry", is_flag=True, help="Fold the parked keys again, after a fix.")
+@pass_session
+def parked(session: Session, retry: bool) -> int:
+    """List keys that wait because a fold failed on one of their touchpoints."""
+    with session.ledger() as ledger:
+        if retry:
+            back, waiting = retry_parked(ledger, PROJECTIONS)
+            session.note(f"{back:,} came back, {waiting:,} still wait")
+        with ledger.store.cursor() as cursor:
+            found = [msgspec.structs.asdict(p) for p in all_parked(cursor)]
+    columns = [
+        Column("view", lambda r: r["view"], style="bold"),
+        Column("key", lambda r: r["key"]),
+        Column("position", lambda r: r["position"], number=True),
+        Column("since", lambda r: shown_time(r["parked_at"], session.zone)),
+        Column("error", lambda r: r["error"], wraps=True),
+    ]
+    session.printer.records(found, columns, empty="no key is parked")
+    return exits.DONE

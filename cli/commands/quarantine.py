@@ -1,0 +1,171 @@
+"""`touchstone quarantine`: what could not be recorded, kept whole until it is dealt with."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cli import exits
+from cli.moments import shown_time
+from cli.output import Column, Record
+from cli.receipts import as_record, receipt_table
+from cli.session import Session, bring_up_to_date, confirm, pass_session
+from ledger.ledger import Ledger
+from ledger.mapping import MappingInvalid, load_mapping
+from ledger.quarantine import DISCARDED, RECORDED, WAITING, Entry
+from ledger.receipt import Receipt
+from ledger.retrying import retry
+from schemas.fields import rfc3339
+
+STATUSES = (WAITING, RECORDED, DISCARDED)
+
+
+@click.group()
+def command() -> None:
+    """What could not be recorded: every refused touchpoint, whole, with the reason.
+
+    \b
+    touchstone quarantine list
+    touchstone quarantine show 3 --bytes
+    touchstone quarantine retry --all
+    touchstone quarantine discard 3 --reason "test data"
+    """
+
+
+def _record(entry: Entry) -> Record:
+    record: dict[str, Any] = {name: getattr(entry, name) for name in entry.__struct_fields__}
+    return {**record, "received_at": rfc3339(entry.received_at)}
+
+
+def _where(record: Record) -> str:
+    context = record["context"]
+    place = ", ".join(f"{k} {context[k]}" for k in ("line", "item", "row") if k in context)
+    return f"{context.get('file', record['door'])}" + (f", {place}" if place else "")
+
+
+@command.command("list")
+@click.option("--status", type=click.Choice((*STATUSES, "any")), default=WAITING, show_default=True)
+@click.option("-n", "count", type=click.IntRange(1), help="At most so many, oldest first.")
+@pass_session
+def list_(session: Session, status: str, count: int | None) -> None:
+    """List entries without their content, oldest first."""
+    with session.ledger() as ledger, ledger.store.cursor() as cursor:
+        wanted = None if status == "any" else status
+        entries = ledger.quarantine.entries(cursor, wanted, -1 if count is None else count)
+    times = {e.entry: shown_time(e.received_at, session.zone) for e in entries}
+    columns = [
+        Column("entry", lambda r: r["entry"], number=True, style="bold"),
+        Column("received", lambda r: times[r["entry"]]),
+        Column("where", _where, wraps=True),
+        Column("path", lambda r: r["path"]),
+        Column("reason", lambda r: r["message"], wraps=True),
+        Column("times", lambda r: r["times"], number=True),
+    ]
+    records = [_record(entry) for entry in entries]
+    session.printer.records(records, columns, empty="nothing is in quarantine")
+
+
+@command.command()
+@click.argument("number", metavar="ENTRY", type=int)
+@click.option("--bytes", "content", is_flag=True, help="Print the bytes as they were received.")
+@pass_session
+def show(session: Session, number: int, content: bool) -> None:
+    """Show one entry; with --bytes what was received, which may be personal, and nothing else."""
+    with session.ledger() as ledger, ledger.store.cursor() as cursor:
+        entry = ledger.quarantine.entry(number, cursor)
+        if entry is None:
+            raise exits.NotFound(f"there is no entry {number} in quarantine")
+        if content:
+            sys.stdout.buffer.write(ledger.quarantine.bytes_of(number, cursor) + b"\n")
+            return
+    record = _record(entry)
+
+    def layout() -> list[str]:
+        return [f"[bold]{name:<12}[/bold] {_shown(value)}" for name, value in record.items()]
+
+    session.printer.record(record, layout)
+
+
+def _shown(value: Any) -> str:
+    from cli.output import safe
+
+    if isinstance(value, dict):
+        return safe(", ".join(f"{k} {v}" for k, v in value.items() if k != "columns"))
+    return safe(value)
+
+
+@command.command("retry")
+@click.argument("numbers", metavar="[ENTRY]...", nargs=-1, type=int)
+@click.option("--all", "every", is_flag=True, help="All that wait.")
+@click.option(
+    "--mapping",
+    "mapping_path",
+    metavar="MAP.toml",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="For rows of an import: the (mended) mapping.",
+)
+@click.option("--no-follow", is_flag=True, help="Leave the views to a running `follow`.")
+@pass_session
+def retry_(
+    session: Session,
+    numbers: tuple[int, ...],
+    every: bool,
+    mapping_path: Path | None,
+    no_follow: bool,
+) -> int:
+    """Take entries in again, with the time that they came with. What still fails keeps waiting."""
+    if every == bool(numbers):
+        raise click.UsageError("name the entries, or say --all")
+    try:
+        mapping = load_mapping(mapping_path) if mapping_path else None
+    except (MappingInvalid, OSError) as error:
+        raise click.UsageError(str(error)) from None
+    with session.ledger() as ledger:
+        receipt = Receipt(head=ledger.log.head().position)
+        for entry in _entries(ledger, numbers, every):
+            retried = retry(ledger, entry, mapping)
+            receipt += retried.receipt
+            if retried.refused:
+                session.complain(f"entry {entry.entry}: {retried.refused}")
+        if not no_follow:
+            bring_up_to_date(session, ledger)
+    session.printer.record(as_record(receipt), lambda: [receipt_table(receipt)])
+    return exits.DONE if receipt.complete else exits.PARTLY
+
+
+def _entries(ledger: Ledger, numbers: tuple[int, ...], every: bool) -> list[Entry]:
+    with ledger.store.cursor() as cursor:
+        if every:
+            return ledger.quarantine.entries(cursor)
+        found = [(n, ledger.quarantine.entry(n, cursor)) for n in numbers]
+    for number, entry in found:
+        if entry is None or entry.status != WAITING:
+            raise exits.NotFound(f"no entry {number} waits in quarantine")
+    return [entry for _, entry in found if entry is not None]
+
+
+@command.command()
+@click.argument("numbers", metavar="ENTRY...", nargs=-1, required=True, type=int)
+@click.option("--reason", required=True, help="Why it is not needed; kept with the entry.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@pass_session
+def discard(
+    session: Session, numbers: tuple[int, ...], reason: str, yes: bool, dry_run: bool
+) -> None:
+    """Remove the bytes of entries for good. That they were there, and why not, is kept."""
+    with session.ledger() as ledger:
+        entries = _entries(ledger, numbers, every=False)
+        size = sum(entry.size for entry in entries)
+        question = f"Remove {len(entries):,} entries ({size:,} bytes) from quarantine for good?"
+        if dry_run:
+            session.note(f"would do: {question}")
+            return
+        confirm(session, question, yes=yes)
+        with ledger.store.cursor(write=True) as cursor:
+            for entry in entries:
+                now = ledger.log.clock()
+                ledger.quarantine.settle(entry.entry, DISCARDED, reason, now, cursor)
+    record = {"discarded": len(entries), "reason": reason}
+    session.printer.record(record, lambda: [f"discarded {len(entries):,} entries"])

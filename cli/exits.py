@@ -1,0 +1,51 @@
+"""Exit codes: a contract that scripts rely on (extend it, never change it)."""
+
+from ledger.decisions import IdTaken
+from ledger.errors import (
+    KeysMissing,
+    LedgerError,
+    Locked,
+    NotInitialised,
+    SchemaMismatch,
+    TrackingConflict,
+    Unreachable,
+)
+from schemas.door import Refused
+
+DONE = 0
+FAILED = 1
+USAGE = 2
+PARTLY = 3
+NOT_FOUND = 4
+VERIFICATION_FAILED = 5
+CONFLICT = 6
+UNREACHABLE = 7
+LOCKED = 8
+DENIED = 9
+NOT_INITIALISED = 10
+SCHEMA_MISMATCH = 11
+SIGNAL_BASE = 128
+"""130 after SIGINT, 143 after SIGTERM."""
+
+_OF_ERRORS: tuple[tuple[type[Exception], int], ...] = (
+    (NotInitialised, NOT_INITIALISED),
+    (SchemaMismatch, SCHEMA_MISMATCH),
+    (Locked, LOCKED),
+    (Unreachable, UNREACHABLE),
+    (TrackingConflict, CONFLICT),
+    (IdTaken, CONFLICT),
+    (KeysMissing, DENIED),
+    (Refused, USAGE),
+    (LedgerError, FAILED),
+)
+
+
+class NotFound(Exception):
+    """What was asked for is not there."""
+
+
+def code_of(error: Exception) -> int | None:
+    """The exit code of an error that people can do something about; None for any other."""
+    if isinstance(error, NotFound):
+        return NOT_FOUND
+    return next((code for kind, code in _OF_ERRORS if isinstance(error, kind)), None)

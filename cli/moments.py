@@ -1,0 +1,86 @@
+"""Moments as people type them: a date, a time, or so long ago."""
+
+import re
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import click
+
+from schemas.fields import microseconds, moment
+
+_AGO = re.compile(r"-(\d{1,6})([smhdw])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+class Moment(click.ParamType):
+    """Microseconds since 1970 from `2026-03-01`, `2026-03-01T10:00`, an RFC 3339 time or `-30d`.
+
+    A bare date means the end of that day, or its start when `starts`; what has no offset of its
+    own is read in `--tz`.
+    """
+
+    name = "time"
+
+    def __init__(self, *, starts: bool = False) -> None:
+        self.starts = starts
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        zone = zone_of(ctx)
+        try:
+            return microseconds(_moment(value, self.starts, zone))
+        except (ValueError, OverflowError):
+            self.fail(
+                f"{value!r} is not a time: write 2026-03-01, 2026-03-01T10:00, "
+                "2026-03-01T10:00:00+02:00 or -30d",
+                param,
+                ctx,
+            )
+
+
+def _moment(text: str, starts: bool, zone: tzinfo) -> datetime:
+    ago = _AGO.fullmatch(text)
+    if ago:
+        return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+    if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
+        day = date.fromisoformat(text)
+        return datetime.combine(day, time.min if starts else time.max, tzinfo=zone)
+    found = datetime.fromisoformat(text)
+    return found if found.tzinfo else found.replace(tzinfo=zone)
+
+
+class Zone(click.ParamType):
+    """A time zone by its IANA name, such as Europe/Rome."""
+
+    name = "zone"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tzinfo:
+        if isinstance(value, tzinfo):
+            return value
+        try:
+            return ZoneInfo(value)
+        except (ValueError, OSError):
+            self.fail(f"{value!r} is not a time zone: write a name such as Europe/Rome", param, ctx)
+
+
+def zone_of(ctx: click.Context | None) -> tzinfo:
+    """The zone of `--tz`, UTC where none is given."""
+    found = ctx.find_root().obj if ctx else None
+    return getattr(found, "zone", None) or UTC
+
+
+def shown_time(at: int | None, zone: tzinfo, *, seconds: bool = False) -> str:
+    """A moment as tables show it, on the clocks of the zone; empty for None."""
+    if at is None:
+        return ""
+    local = moment(at).astimezone(zone)
+    return local.strftime("%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M")
+
+
+def shown_iso(text: str | None, zone: tzinfo) -> str:
+    """An RFC 3339 time of some JSON as tables show it."""
+    return shown_time(microseconds(datetime.fromisoformat(text)), zone) if text else ""

@@ -1,0 +1,121 @@
+"""Decisions that append: judged on all recorded facts, under the writer lock.
+
+Everything else in the ledger is a fact that some service reports. Only a request can be turned
+down, and two requests can never both be granted what is there once: the lock of the writer is
+held from reading the facts until the decision is in the log.
+"""
+
+import sqlite3
+from dataclasses import dataclass
+from typing import Any
+
+from domain.redemption import RedemptionRequest, Refusal, decide
+from domain.rules import Rules
+from ledger.ledger import Ledger
+from ledger.log import Appended, Submission, governing
+from ledger.quarantine import Received
+from ledger.record import Recorded, records_of
+from schemas.door import Refused
+from schemas.envelope import Envelope
+from schemas.loyalty import LoyaltyProgrammeClosed, LoyaltyRulesPublished, PointsRedeemed
+from schemas.replay import decode
+from schemas.subject import stream_of
+
+SOURCE = "touchstone"
+_FACTS = """
+SELECT topic, state FROM stored_events WHERE originator_id = ? ORDER BY originator_version
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Redeemed:
+    """A redemption that is in the log; `again` when it was there before this request."""
+
+    position: int
+    points: int
+    again: bool
+
+
+class IdTaken(Exception):
+    """Another redemption, with other content, was made under this id."""
+
+
+def redeem(
+    ledger: Ledger, subject: str, programme: str, points: int, id_: str, reward: str | None = None
+) -> Redeemed | Refusal:
+    """Spend points if they are there, once for each `id_`, however often it is asked.
+
+    Raises IdTaken when the id belongs to another redemption, Refused when `subject` cannot be
+    a subject.
+    """
+    stored = ledger.vault.stored_subject(subject)
+    with ledger.store.cursor(write=True) as cursor:
+        known = cursor.execute(
+            "SELECT notification_id, topic, state FROM stored_events WHERE id = ? AND source = ?",
+            (id_, SOURCE),
+        ).fetchone()
+        if known is not None:
+            return _again(known, stored, programme, points)
+        now = ledger.log.clock()
+        rules, facts = _recorded(stored, cursor)
+        request = RedemptionRequest(
+            programme=programme,
+            redemption_id=id_,
+            points=points,
+            source=SOURCE,
+            id=id_,
+            subject=stored,
+            reward=reward,
+        )
+        decision = decide(facts, rules, request, now)
+        if isinstance(decision, Refusal):
+            return decision
+        position = _append(ledger, stored, decision, id_, now, cursor)
+        return Redeemed(position, points, again=False)
+
+
+def _recorded(subject: str, cursor: sqlite3.Cursor) -> tuple[Rules, list[Envelope[Any]]]:
+    """The rules and all facts of the person, as they stand under the lock."""
+    (head,) = cursor.execute("SELECT position FROM head").fetchone()
+    rule_types = (LoyaltyRulesPublished.TYPE, LoyaltyProgrammeClosed.TYPE)
+    rules = Rules.of(decode(*fact) for fact in governing(cursor, rule_types, head))
+    rows = cursor.execute(_FACTS, (stream_of(subject).hex,))
+    return rules, [decode(topic, state) for topic, state in rows]
+
+
+def _append(
+    ledger: Ledger,
+    subject: str,
+    decision: PointsRedeemed,
+    id_: str,
+    now: int,
+    cursor: sqlite3.Cursor,
+) -> int:
+    """Record the decision in the transaction in which it was made."""
+    envelope: Envelope[Any] = Envelope(
+        type=decision.TYPE, at=now, source=SOURCE, id=id_, subject=subject, data=decision
+    )
+    (record,) = records_of([envelope], ledger.vault)
+    if isinstance(record, Refused):
+        raise record
+    submission = Submission(Received(record.state, "redeem"), record)
+    appended: Appended = ledger.log.append_within([submission], cursor)
+    (outcome,) = appended.outcomes
+    if not isinstance(outcome, Recorded):
+        raise RuntimeError("a redemption was not recorded although its id was free")
+    return outcome.position
+
+
+def _again(known: tuple[int, str, bytes], subject: str, programme: str, points: int) -> Redeemed:
+    """The answer to a request that was granted before; its caller did not hear of it."""
+    position, topic, state = known
+    envelope = decode(topic, state)
+    data = envelope.data
+    same = isinstance(data, PointsRedeemed) and (envelope.subject, data.programme, data.points) == (
+        subject,
+        programme,
+        points,
+    )
+    if not same:
+        raise IdTaken(f"position {position} holds another touchpoint under the id of this request")
+    return Redeemed(position, points, again=True)

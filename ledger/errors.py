@@ -1,0 +1,29 @@
+"""What can go wrong with a ledger, in words for the person who has to mend it."""
+
+
+class LedgerError(Exception):
+    """Something that the person at the command line can do something about."""
+
+
+class NotInitialised(LedgerError):
+    """There is no ledger at this place yet."""
+
+
+class SchemaMismatch(LedgerError):
+    """The ledger was made by an older or newer version of Touchstone."""
+
+
+class Locked(LedgerError):
+    """Somebody else is at work here."""
+
+
+class Unreachable(LedgerError):
+    """Something that is needed cannot be reached."""
+
+
+class TrackingConflict(LedgerError):
+    """A caller expected another position of its source than the ledger holds."""
+
+
+class KeysMissing(LedgerError):
+    """The keys of this ledger are not where they were expected."""

@@ -1,0 +1,131 @@
+"""Intake: the only way in. Bytes are parsed, checked, encrypted, and appended in groups."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from ledger.ledger import Ledger
+from ledger.log import Move, Outcome, Submission
+from ledger.quarantine import Received
+from ledger.receipt import Receipt
+from ledger.record import Record, records_of
+from schemas.door import TOUCHPOINT_BYTES_MAX, Refused, parse
+from schemas.envelope import Envelope
+from schemas.touchpoint import Touchpoint
+
+GROUP_TOUCHPOINTS_MAX = 1_000
+GROUP_BYTES_MAX = 16 * 1024 * 1024
+AHEAD_MICROSECONDS_MAX = 24 * 3_600 * 1_000_000
+"""How far a source's clock may be ahead of ours before its touchpoints are refused."""
+
+Item = Received | tuple[Received, Refused]
+"""What came through a door, alone or with why it is refused already."""
+
+OnOutcome = Callable[[Received, Outcome], None]
+
+
+class StopRequested(Exception):
+    """Raised by a signal while the intake waits for its input, so that it need not wait on."""
+
+
+class Stop:
+    """A request to stop after the group in hand. It is set by a signal and read between groups.
+
+    `waiting` is true while input is waited for: then nothing is lost by breaking off.
+    """
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+        self.waiting = False
+
+    @property
+    def requested(self) -> bool:
+        return self.signal is not None
+
+
+def take(
+    ledger: Ledger,
+    items: Iterable[Item],
+    *,
+    stop: Stop | None = None,
+    on_outcome: OnOutcome | None = None,
+    on_group: Callable[[Receipt], None] | None = None,
+) -> Receipt:
+    """Take in everything that comes, in groups, and count what became of it.
+
+    An item is what was received, or what was received together with why it is refused already.
+    `on_outcome` is told each item's fate after its group is durable; `on_group` the receipt so
+    far. With `stop` requested, the group in hand is finished and the rest is left.
+    """
+    total = Receipt(head=ledger.log.head().position)
+    for group in _groups(items, stop or Stop()):
+        receipt, outcomes = append(ledger, group)
+        total += receipt
+        if on_outcome:
+            for (received, _), outcome in zip(group, outcomes, strict=True):
+                on_outcome(received, outcome)
+        if on_group:
+            on_group(total)
+        if stop is not None and stop.requested:
+            break
+    return total
+
+
+def append(
+    ledger: Ledger,
+    group: Sequence[tuple[Received, Refused | None]],
+    moves: Iterable[Move] = (),
+) -> tuple[Receipt, list[Outcome]]:
+    """Parse, check, encrypt and append one group; moves of tracking go with it."""
+    now = ledger.log.clock()
+    parsed = [refused or _parsed(received, now) for received, refused in group]
+    envelopes = [p for p in parsed if isinstance(p, Envelope)]
+    made: Iterator[Record | Refused] = iter(records_of(envelopes, ledger.vault))
+    submissions = [
+        Submission(received, p if isinstance(p, Refused) else next(made))
+        for (received, _), p in zip(group, parsed, strict=True)
+    ]
+    appended = ledger.log.append(submissions, moves)
+    return appended.receipt, appended.outcomes
+
+
+def _parsed(received: Received, now: int) -> Envelope[Touchpoint] | Refused:
+    if not isinstance(received.raw, bytes):
+        return Refused("too_large", "", f"longer than {TOUCHPOINT_BYTES_MAX:,} bytes")
+    try:
+        envelope = parse(received.raw)
+    except Refused as refused:
+        return refused
+    if envelope.at > now + AHEAD_MICROSECONDS_MAX:
+        return Refused(
+            "time_ahead",
+            "time",
+            "more than 24 hours ahead of now: the clock of the source is wrong",
+        )
+    return envelope
+
+
+def _groups(items: Iterable[Item], stop: Stop) -> Iterator[list[tuple[Received, Refused | None]]]:
+    """Groups bounded in number and in bytes; a stop ends the last one early."""
+    group: list[tuple[Received, Refused | None]] = []
+    size = 0
+    for item in _until_stopped(items, stop):
+        received, refused = item if isinstance(item, tuple) else (item, None)
+        group.append((received, refused))
+        size += len(received.raw) if isinstance(received.raw, bytes) else 0
+        if len(group) >= GROUP_TOUCHPOINTS_MAX or size >= GROUP_BYTES_MAX:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
+
+
+def _until_stopped(items: Iterable[Item], stop: Stop) -> Iterator[Item]:
+    source = iter(items)
+    while not stop.requested:
+        stop.waiting = True
+        try:
+            item = next(source)
+        except (StopIteration, StopRequested):
+            return
+        finally:
+            stop.waiting = False
+        yield item

@@ -1,0 +1,174 @@
+"""Cuts a stream of bytes into touchpoints: one a line (NDJSON), or the items of a JSON array.
+
+Nothing is parsed here, so a broken item costs only itself, and memory is bounded: what is
+longer than a touchpoint may be goes to a temporary file and from there to quarantine.
+"""
+
+import re
+import tempfile
+from collections.abc import Iterator
+from typing import IO
+
+from ledger.quarantine import Received
+from schemas.door import TOUCHPOINT_BYTES_MAX
+
+CHUNK_BYTES = 65_536
+_BLANK = b" \t\r\n"
+_STRUCTURE = re.compile(rb'["\[\]{},]')
+_STRING = re.compile(rb'["\\]')
+_BOM = b"\xef\xbb\xbf"
+
+
+def read_touchpoints(stream: IO[bytes], door: str, name: str) -> Iterator[Received]:
+    """The items of a file or pipe, each with where it stood. `name` is shown in errors."""
+    first = _first_line(stream)
+    if first.lstrip(_BOM + _BLANK).startswith(b"["):
+        return _items(_Joined(first, stream), door, name)
+    return _lines(first, stream, door, name)
+
+
+def _first_line(stream: IO[bytes]) -> bytes:
+    """The first line that is not blank (or its beginning), with the blank ones before it."""
+    read = b""
+    while part := stream.readline(CHUNK_BYTES):
+        read += part
+        if part.strip(_BOM + _BLANK) or len(read) > TOUCHPOINT_BYTES_MAX:
+            break
+    return read
+
+
+def _lines(first: bytes, stream: IO[bytes], door: str, name: str) -> Iterator[Received]:
+    joined = _Joined(first.removeprefix(_BOM), stream)
+    number = 0
+    while line := joined.readline(TOUCHPOINT_BYTES_MAX + 1):
+        number += 1
+        context = {"file": name, "line": number}
+        if len(line) > TOUCHPOINT_BYTES_MAX and not line.endswith(b"\n"):
+            yield Received(_spooled_line(line, joined), door, context)
+        elif stripped := line.strip(_BLANK):
+            yield Received(stripped, door, context)
+
+
+def _spooled_line(start: bytes, stream: "_Joined") -> IO[bytes]:
+    spool = _spool(start)
+    while part := stream.readline(CHUNK_BYTES):
+        spool.write(part.rstrip(b"\n") if part.endswith(b"\n") else part)
+        if part.endswith(b"\n"):
+            break
+    return spool
+
+
+def _spool(start: bytes) -> IO[bytes]:
+    """A temporary file without a name: gone with the process, whatever happens to it."""
+    spool: IO[bytes] = tempfile.TemporaryFile()
+    spool.write(start)
+    return spool
+
+
+class _Joined:
+    """Bytes that were read ahead, followed by the stream that they were read from."""
+
+    def __init__(self, ahead: bytes, stream: IO[bytes]) -> None:
+        self._ahead = ahead
+        self._stream = stream
+
+    def readline(self, limit: int) -> bytes:
+        if not self._ahead:
+            return self._stream.readline(limit)
+        end = self._ahead.find(b"\n") + 1 or len(self._ahead)
+        end = min(end, limit)
+        line, self._ahead = self._ahead[:end], self._ahead[end:]
+        if not line.endswith(b"\n") and len(line) < limit and not self._ahead:
+            line += self._stream.readline(limit - len(line))
+        return line
+
+    def read(self, size: int) -> bytes:
+        if self._ahead:
+            part, self._ahead = self._ahead[:size], self._ahead[size:]
+            return part
+        return self._stream.read(size)
+
+
+def _items(stream: _Joined, door: str, name: str) -> Iterator[Received]:
+    """The items of a JSON array, cut at its own commas."""
+    cutter = _ArrayCutter()
+    number = 0
+    while chunk := stream.read(CHUNK_BYTES):
+        for raw in cutter.feed(chunk):
+            number += 1
+            yield Received(raw, door, {"file": name, "item": number})
+    for raw in cutter.rest():
+        number += 1
+        yield Received(raw, door, {"file": name, "item": number})
+
+
+class _ArrayCutter:
+    """Follows quotes and brackets, and gives out what stands between the outermost commas.
+
+    What follows the end of the array, or what an array without an end leaves over, is given out
+    too: it is refused later, whole.
+    """
+
+    def __init__(self) -> None:
+        self._depth = 0
+        self._in_string = False
+        self._escaped = False
+        self._closed = False
+        self._item = bytearray()
+        self._spool: IO[bytes] | None = None
+
+    def feed(self, chunk: bytes) -> Iterator[bytes | IO[bytes]]:
+        position = 0
+        if self._escaped and chunk:
+            self._escaped, position = False, 1
+            self._keep(chunk[:1])
+        while position < len(chunk):
+            if self._closed:
+                self._keep(chunk[position:])
+                return
+            found = (_STRING if self._in_string else _STRUCTURE).search(chunk, position)
+            if found is None:
+                self._keep(chunk[position:])
+                return
+            end, mark = found.end(), found.group()
+            if self._in_string:
+                position = self._through_string(chunk, position, end, mark)
+                continue
+            boundary = (self._depth == 1 and mark in b",]") or (self._depth == 0 and mark == b"[")
+            self._keep(chunk[position : end - 1] if boundary else chunk[position:end])
+            position = end
+            self._depth += (mark in b"[{") - (mark in b"]}")
+            self._in_string = mark == b'"'
+            if boundary:
+                self._closed = self._depth == 0
+                yield from self._taken()
+
+    def _through_string(self, chunk: bytes, start: int, end: int, mark: bytes) -> int:
+        if mark == b'"':
+            self._in_string = False
+        elif end < len(chunk):
+            end += 1  # the escaped character
+        else:
+            self._escaped = True
+        self._keep(chunk[start:end])
+        return end
+
+    def rest(self) -> Iterator[bytes | IO[bytes]]:
+        yield from self._taken()
+
+    def _keep(self, part: bytes) -> None:
+        if self._spool is not None:
+            self._spool.write(part)
+            return
+        self._item += part
+        if len(self._item) > TOUCHPOINT_BYTES_MAX:
+            self._spool = _spool(bytes(self._item))
+            self._item.clear()
+
+    def _taken(self) -> Iterator[bytes | IO[bytes]]:
+        spool, item = self._spool, bytes(self._item).strip(_BLANK + _BOM)
+        self._spool, self._item = None, bytearray()
+        if spool is not None:
+            yield spool
+        elif item:
+            yield item

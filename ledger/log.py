@@ -1,0 +1,245 @@
+"""The log: the only writer of facts, and the pages in which they are read.
+
+A position is a promise: when `append` returns, what it recorded is on the disk, readers see
+positions in order without a gap, and none is used twice.
+"""
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from ledger.errors import TrackingConflict
+from ledger.quarantine import Quarantine, Received
+from ledger.receipt import Receipt
+from ledger.record import Duplicate, Known, Record, Recorded
+from ledger.sqlite import Datastore, Recorder
+from schemas.door import Refused
+
+Clock = Callable[[], int]
+
+
+def system_clock() -> int:
+    """Now, in microseconds since 1970 (UTC)."""
+    return time.time_ns() // 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What came through a door, and the record that was made of it or why none could be."""
+
+    received: Received
+    record: Record | Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """It is kept under this number, and here is why it was not recorded."""
+
+    entry: int
+    refused: Refused
+
+
+Outcome = Recorded | Duplicate | Quarantined
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A source's tracking: it must stand at `expected` and then stands at `next`."""
+
+    name: str
+    expected: int
+    next: int
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """The receipt of a group, and what became of each of its submissions, in their order."""
+
+    receipt: Receipt
+    outcomes: list[Outcome]
+
+
+class Stored(msgspec.Struct, frozen=True, gc=False):
+    """A stored event: its place in the log and the bytes as they stand there."""
+
+    position: int
+    recorded_at: int
+    topic: str
+    state: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The last position, and when it was recorded (microseconds since 1970)."""
+
+    position: int
+    recorded_at: int
+
+
+_STORED = "SELECT notification_id, recorded_at, topic, state FROM stored_events"
+
+
+class Log:
+    """Appends groups of touchpoints and reads them back, on one store."""
+
+    def __init__(
+        self, store: Datastore, quarantine: Quarantine, clock: Clock = system_clock
+    ) -> None:
+        self.store = store
+        self.clock = clock
+        self._quarantine = quarantine
+        self._recorder = Recorder(store)
+
+    def append(self, submissions: Sequence[Submission], moves: Iterable[Move] = ()) -> Appended:
+        """Record a group once, in one durable transaction; what is refused goes to quarantine.
+
+        Raises TrackingConflict, and records nothing, when a source does not stand where its
+        caller expects. Raises LedgerError when the store cannot take the group.
+        """
+        try:
+            with self.store.cursor(write=True) as cursor:
+                self._move(moves, cursor)
+                return self._append(submissions, cursor)
+        except BaseException:
+            self._recorder.forget_versions()
+            raise
+
+    def append_within(self, submissions: Sequence[Submission], cursor: sqlite3.Cursor) -> Appended:
+        """`append` inside the caller's write transaction, for decisions made under the lock."""
+        try:
+            return self._append(submissions, cursor)
+        finally:
+            self._recorder.forget_versions()  # the caller may yet roll back
+
+    def _append(self, submissions: Sequence[Submission], cursor: sqlite3.Cursor) -> Appended:
+        records = [s.record for s in submissions if isinstance(s.record, Record)]
+        found = iter(self._recorder.append(records, self.clock(), cursor) if records else ())
+        outcomes: list[Outcome] = []
+        receipt = Receipt(received=len(submissions))
+        for submission in submissions:
+            record = submission.record
+            became = record if isinstance(record, Refused) else next(found)
+            if isinstance(became, Recorded):
+                receipt.recorded += 1
+                outcomes.append(became)
+            elif isinstance(became, Duplicate):
+                receipt.duplicate += 1
+                outcomes.append(became)
+            else:
+                outcomes.append(self._refuse(submission.received, became, receipt, cursor))
+        receipt.head = cursor.execute("SELECT position FROM head").fetchone()[0]
+        return Appended(receipt, outcomes)
+
+    def _refuse(
+        self, received: Received, why: Refused | Known, receipt: Receipt, cursor: sqlite3.Cursor
+    ) -> Quarantined:
+        if isinstance(why, Known):
+            receipt.conflict += 1
+            why = Refused(
+                "conflict",
+                "id",
+                f"position {why.position} holds another content under this source and id",
+            )
+        else:
+            receipt.quarantined += 1
+        return Quarantined(self._quarantine.keep(received, why, self.clock(), cursor), why)
+
+    def _move(self, moves: Iterable[Move], cursor: sqlite3.Cursor) -> None:
+        for move in moves:
+            there = tracked(move.name, cursor)
+            if there != move.expected:
+                raise TrackingConflict(
+                    f"{move.name} stands at {there}, not at {move.expected}: "
+                    "somebody else has moved it"
+                )
+            if move.next != move.expected:
+                self._recorder.move_tracking(move.name, move.next, cursor)
+
+    def head(self) -> Head:
+        """Where the log ends now."""
+        with self.store.cursor() as cursor:
+            return Head(*cursor.execute("SELECT position, recorded_at FROM head").fetchone())
+
+    def page(self, after: int, limit: int, until: int | None = None) -> list[Stored]:
+        """Up to `limit` stored events behind the position `after`, in the order of positions."""
+        with self.store.cursor() as cursor:
+            rows = cursor.execute(
+                f"{_STORED} WHERE notification_id > ? AND notification_id <= coalesce(?, "
+                "9223372036854775807) ORDER BY notification_id LIMIT ?",
+                (after, until, limit),
+            )
+            return [Stored(*row) for row in rows]
+
+    def last(self, count: int) -> list[Stored]:
+        """The last `count` stored events, in the order of positions."""
+        with self.store.cursor() as cursor:
+            rows = cursor.execute(
+                f"{_STORED} ORDER BY notification_id DESC LIMIT ?", (count,)
+            ).fetchall()
+        return [Stored(*row) for row in reversed(rows)]
+
+    def streams(self, streams: Iterable[str], until: int | None = None) -> list[Stored]:
+        """Everything of these streams up to a position, in the order of positions."""
+        with self.store.cursor() as cursor:
+            rows = cursor.execute(
+                f"{_STORED} WHERE originator_id IN (SELECT value FROM json_each(?)) "
+                "AND notification_id <= coalesce(?, 9223372036854775807) ORDER BY notification_id",
+                (msgspec.json.encode(list(streams)).decode(), until),
+            )
+            return [Stored(*row) for row in rows]
+
+    def identified(self, id_: str, source: str | None = None) -> list[Stored]:
+        """What is recorded under an id, of one source or of all."""
+        with self.store.cursor() as cursor:
+            rows = cursor.execute(
+                f"{_STORED} WHERE id = ? AND source = coalesce(?, source) ORDER BY source",
+                (id_, source),
+            )
+            return [Stored(*row) for row in rows]
+
+    def known_until(self, recorded_at: int) -> int:
+        """The last position that was recorded by this time; 0 when nothing was.
+
+        `recorded_at` never goes back along the positions, so the place is found by bisection.
+        """
+        with self.store.cursor() as cursor:
+            low, high = 0, cursor.execute("SELECT position FROM head").fetchone()[0]
+            while low < high:
+                middle = (low + high + 1) // 2
+                (there,) = cursor.execute(
+                    "SELECT recorded_at FROM stored_events WHERE notification_id = ?", (middle,)
+                ).fetchone()
+                low, high = (middle, high) if there <= recorded_at else (low, middle - 1)
+        return low
+
+    def subjects_with(self, token: str) -> list[str]:
+        """The (stored) subjects with which an address or number was seen, by its token."""
+        with self.store.cursor() as cursor:
+            rows = cursor.execute(
+                "SELECT subject FROM search_tokens WHERE token = ? ORDER BY subject", (token,)
+            )
+            return [subject for (subject,) in rows]
+
+
+def governing(
+    cursor: sqlite3.Cursor, topics: Iterable[str], until: int, after: int = 0
+) -> list[tuple[str, bytes]]:
+    """(topic, state) of the facts of these types that bear on others, between two positions."""
+    rows = cursor.execute(
+        "SELECT e.topic, e.state FROM governing_facts AS g JOIN stored_events AS e "
+        "ON e.notification_id = g.position WHERE g.topic IN (SELECT value FROM json_each(?)) "
+        "AND g.position > ? AND g.position <= ? ORDER BY g.position",
+        (msgspec.json.encode(sorted(topics)).decode(), after, until),
+    )
+    return rows.fetchall()
+
+
+def tracked(name: str, cursor: sqlite3.Cursor) -> int:
+    """How far a reader or a source has come; 0 when it is not known yet."""
+    row = cursor.execute(
+        "SELECT notification_id FROM tracking WHERE application_name = ?", (name,)
+    ).fetchone()
+    return int(row[0]) if row else 0

@@ -1,0 +1,73 @@
+"""A touchpoint ready to be appended, and what became of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from ledger.personal import Vault
+from schemas.door import Refused
+from schemas.envelope import Envelope
+from schemas.registry import BY_TYPE
+from schemas.subject import stream_of
+from schemas.touchpoint import Touchpoint
+
+_encode = msgspec.json.Encoder().encode
+GOVERNING = frozenset(name for name, cls in BY_TYPE.items() if cls.CHANNEL is None)
+"""The types of facts that bear on other facts: rules, identity, voiding."""
+
+
+class Record(msgspec.Struct, frozen=True):
+    """The bytes that will be stored, and what the log needs to know of them."""
+
+    stream: str
+    topic: str
+    state: bytes
+    source: str
+    id: str
+    digest: bytes
+    subject: str
+    tokens: tuple[str, ...] = ()
+    governs: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """It is new, and stands at this position."""
+
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """The same touchpoint was recorded before, at this position."""
+
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Something is recorded under this `(source, id)`; as an outcome: other content, a conflict."""
+
+    position: int
+    digest: bytes
+
+
+def records_of(envelopes: Sequence[Envelope[Touchpoint]], vault: Vault) -> list[Record | Refused]:
+    """Encrypt and encode touchpoints for the log; a refusal takes the place of what cannot be."""
+    return [
+        protected
+        if isinstance(protected, Refused)
+        else Record(
+            stream=stream_of(protected.envelope.subject).hex,
+            topic=protected.envelope.type,
+            state=_encode(protected.envelope),
+            source=protected.envelope.source,
+            id=protected.envelope.id,
+            digest=protected.digest,
+            subject=protected.envelope.subject,
+            tokens=protected.tokens,
+            governs=protected.envelope.type in GOVERNING,
+        )
+        for protected in vault.protect(envelopes)
+    ]

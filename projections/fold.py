@@ -1,0 +1,155 @@
+"""Folds touchpoints into rows. Pure: the same touchpoints and rules give the same bytes."""
+
+import traceback
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+import msgspec
+
+from domain.occurred import Occurred, Order, order_of
+from domain.rules import Rules
+from projections.persons import person_of
+from projections.view import View
+from schemas.subject import stream_of
+
+_encode = msgspec.json.Encoder().encode
+_at = attrgetter("at")
+_subject = attrgetter("subject")
+
+
+class Row(NamedTuple):
+    """One row of a view's table, as it is stored.
+
+    `last` is the order of the last touchpoint folded (JSON), `streams` the streams that reach
+    the key (JSON; None where the key is the person), `state` the folded state (JSON).
+    """
+
+    key: str
+    last: str
+    streams: str | None
+    state: str
+
+
+class Failure(NamedTuple):
+    """A fold that raised: the key is parked with where it happened, never with the values."""
+
+    key: str
+    streams: str
+    error: str
+
+    @classmethod
+    def of(cls, key: str, streams: Iterable[str], error: Exception) -> "Failure":
+        return cls(key, _encode(sorted(streams)).decode(), where(error))
+
+    def reached_by(self, streams: Iterable[str]) -> "Failure":
+        """The same failure of a key that further streams reach as well."""
+        known = msgspec.json.decode(self.streams, type=list[str])
+        return self._replace(streams=_encode(sorted({*known, *streams})).decode())
+
+
+def in_order(touchpoints: list[Any]) -> list[Any]:
+    """The touchpoints by (time, sequence, source, id).
+
+    They mostly come in order already, and then time alone shows it; only ties need the rest.
+    """
+    last = None
+    for touchpoint in touchpoints:
+        at = touchpoint.at
+        if last is not None and at <= last:
+            return sorted(touchpoints, key=order_of)
+        last = at
+    return touchpoints
+
+
+def fold(view: View, touchpoints: Iterable[Occurred], rules: Rules, state: Any = None) -> Any:
+    """The state after these touchpoints, which must be in order and of the view's types."""
+    evolve = view.evolve
+    state = view.state() if state is None else state
+    for touchpoint in touchpoints:
+        evolve(state, touchpoint, rules)
+    return state
+
+
+def row_of(view: View, key: str, last: Occurred, streams: Iterable[str], state: Any) -> Row:
+    """The row to be stored for a key whose last folded touchpoint is `last`."""
+    return Row(
+        key,
+        _encode(order_of(last)).decode(),
+        None if view.by_person else _encode(sorted(streams)).decode(),
+        _encode(state).decode(),
+    )
+
+
+def order_in(row: Row) -> Order:
+    """The order of the last touchpoint that was folded into a row."""
+    order: Order = msgspec.json.decode(row.last, type=Order)
+    return order
+
+
+def streams_in(row: Row) -> list[str]:
+    """The streams that reach a row's key."""
+    return msgspec.json.decode(row.streams or "[]", type=list[str])
+
+
+def by_key(view: View, touchpoints: Iterable[Any], rules: Rules) -> dict[str, list[Any]]:
+    """The touchpoints that matter to a view, by the key that they belong to."""
+    types = view.types(rules)
+    key_of = view.key or (lambda touchpoint: person_of(touchpoint.subject))
+    found: dict[str, list[Any]] = {}
+    for touchpoint in touchpoints:
+        if touchpoint.type in types:
+            found.setdefault(key_of(touchpoint), []).append(touchpoint)
+    return found
+
+
+def streams_of_touchpoints(touchpoints: Iterable[Occurred]) -> set[str]:
+    """The streams in which these touchpoints stand."""
+    return {stream_of(subject).hex for subject in {t.subject for t in touchpoints}}
+
+
+def fold_streams(
+    touchpoints: Sequence[Any], views: Sequence[View], rules: Rules
+) -> dict[str, tuple[list[Row], list[Failure]]]:
+    """Fold whole streams, one after another, into the rows of all the views.
+
+    A key that other streams reach as well comes out once for each; the rebuild then folds it
+    again from all of them.
+    """
+    rows: dict[str, tuple[list[Row], list[Failure]]] = {view.name: ([], []) for view in views}
+    persons = [(view, view.types(rules)) for view in views if view.by_person]
+    keyed = [view for view in views if not view.by_person]
+    for subject, group in groupby(touchpoints, _subject):
+        stream = in_order(list(group))
+        person = person_of(subject)
+        for view, types in persons:
+            wanted = [t for t in stream if t.type in types]
+            if wanted:
+                _fold_into(rows[view.name], view, person, wanted, rules)
+        for view in keyed:
+            for key, wanted in by_key(view, stream, rules).items():
+                _fold_into(rows[view.name], view, key, wanted, rules)
+    return rows
+
+
+def _fold_into(
+    into: tuple[list[Row], list[Failure]],
+    view: View,
+    key: str,
+    touchpoints: list[Any],
+    rules: Rules,
+) -> None:
+    streams = () if view.by_person else streams_of_touchpoints(touchpoints)
+    try:
+        state = fold(view, touchpoints, rules)
+        into[0].append(row_of(view, key, touchpoints[-1], streams, state))
+    except Exception as error:  # noqa: BLE001 - one key must not stop the others
+        into[1].append(Failure.of(key, streams_of_touchpoints(touchpoints), error))
+
+
+def where(error: Exception) -> str:
+    """What failed and where in the code. The message is left out: it may quote a value."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    place = last.filename.rpartition("/")[2]
+    return f"{type(error).__name__} in {last.name} ({place}:{last.lineno})"

@@ -1,0 +1,129 @@
+"""Generations of a view's table: the live one, the one being built, the one before.
+
+Which generation is live is looked up in the reader's own snapshot, so a switch is one row.
+"""
+
+import sqlite3
+from dataclasses import dataclass
+
+from ledger.log import tracked
+from ledger.sqlite import Recorder
+from projections.tables import create_table, drop_table, index_table, table_of
+from projections.view import View
+
+BUILDING, LIVE, RETIRED = "building", "live", "retired"
+BEGINNING_OF_TIME = -(2**63)
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One table of a view, and how far it is folded.
+
+    `position` is the last position folded, `until` the one up to which a rebuild reads, and
+    `latest_at` the latest occurrence among what was folded (microseconds since 1970).
+    """
+
+    view: str
+    number: int
+    version: int
+    state: str
+    until: int
+    latest_at: int
+    position: int
+
+    @property
+    def table(self) -> str:
+        return table_of(self.view, self.number)
+
+    @property
+    def reader(self) -> str:
+        """Its name in the tracking table."""
+        return reader_name(self.view, self.number)
+
+
+def reader_name(view: str, number: int) -> str:
+    return f"view:{view}:{number}"
+
+
+_COLUMNS = "view, generation, version, state, until, latest_at"
+
+
+def find(view: str, state: str, cursor: sqlite3.Cursor) -> Generation | None:
+    """The newest generation of a view in this state."""
+    row = cursor.execute(
+        f"SELECT {_COLUMNS} FROM generations WHERE view = ? AND state = ? "
+        "ORDER BY generation DESC LIMIT 1",
+        (view, state),
+    ).fetchone()
+    if row is None:
+        return None
+    return Generation(*(*row, tracked(reader_name(row[0], row[1]), cursor)))
+
+
+def live(view: str, cursor: sqlite3.Cursor) -> Generation | None:
+    """The generation that readers are served from; None before the first follow."""
+    return find(view, LIVE, cursor)
+
+
+def position_of(generation: Generation, cursor: sqlite3.Cursor) -> int:
+    """The last position that is folded into a generation now."""
+    return tracked(generation.reader, cursor)
+
+
+def begin(view: View, state: str, until: int, now: int, cursor: sqlite3.Cursor) -> Generation:
+    """A new, empty generation; one that is live from the start has its index at once."""
+    (number,) = cursor.execute(
+        "SELECT coalesce(MAX(generation), 0) + 1 FROM generations WHERE view = ?", (view.name,)
+    ).fetchone()
+    cursor.execute(
+        "INSERT INTO generations VALUES (?, ?, ?, ?, ?, ?, ?, NULL)",
+        (view.name, number, view.version, state, until, BEGINNING_OF_TIME, now),
+    )
+    generation = Generation(view.name, number, view.version, state, until, BEGINNING_OF_TIME, 0)
+    create_table(generation.table, cursor)
+    if state == LIVE:
+        index_table(generation.table, cursor)
+    return generation
+
+
+def advance(
+    generation: Generation, position: int, latest_at: int, recorder: Recorder,
+    cursor: sqlite3.Cursor,
+) -> None:  # fmt: skip
+    """Move a generation on, in the transaction that wrote its rows. It never goes back."""
+    recorder.move_tracking(generation.reader, position, cursor)
+    if latest_at > generation.latest_at:
+        cursor.execute(
+            "UPDATE generations SET latest_at = ? WHERE view = ? AND generation = ?",
+            (latest_at, generation.view, generation.number),
+        )
+
+
+def go_live(generation: Generation, now: int, cursor: sqlite3.Cursor) -> None:
+    """Serve readers from this generation; the one before it is kept for a rollback."""
+    cursor.execute(
+        "UPDATE generations SET state = 'retired' WHERE view = ? AND state = 'live'",
+        (generation.view,),
+    )
+    cursor.execute(
+        "UPDATE generations SET state = 'live', built_at = ? WHERE view = ? AND generation = ?",
+        (now, generation.view, generation.number),
+    )
+    cursor.execute(
+        "DELETE FROM rebuilt_ranges WHERE view = ? AND generation = ?",
+        (generation.view, generation.number),
+    )
+    for (number,) in cursor.execute(
+        "SELECT generation FROM generations WHERE view = ? AND state = 'retired' "
+        "ORDER BY generation DESC LIMIT -1 OFFSET 1",
+        (generation.view,),
+    ).fetchall():
+        discard(generation.view, number, cursor)
+
+
+def discard(view: str, number: int, cursor: sqlite3.Cursor) -> None:
+    """Remove a generation and all that belongs to it."""
+    drop_table(table_of(view, number), cursor)
+    for table in ("generations", "rebuilt_ranges", "parked"):
+        cursor.execute(f"DELETE FROM {table} WHERE view = ? AND generation = ?", (view, number))
+    cursor.execute("DELETE FROM tracking WHERE application_name = ?", (reader_name(view, number),))

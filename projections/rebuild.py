@@ -1,0 +1,289 @@
+"""Rebuilding: a view is folded afresh beside the live one, and takes its place at one stroke.
+
+The new generation is filled range by range up to a fixed position, each range noted in the
+transaction that writes its rows, so an interrupted rebuild goes on where it stopped. Then it is
+indexed, caught up, and switched to. Readers are served from the old generation until then.
+"""
+
+import fcntl
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import msgspec
+
+from ledger.errors import LedgerError, Locked
+from ledger.intake import Stop
+from ledger.ledger import Ledger
+from ledger.sqlite import Recorder
+from projections import generations, parking, tables
+from projections.fold import Failure
+from projections.follower import Follower, Overtaken, RestateNeeded
+from projections.generations import BUILDING, RETIRED, Generation
+from projections.ranges import Folded, Plan, fold_ranges
+from projections.reading import rules_at
+from projections.view import View
+
+SPANNING_KEYS_AT_ONCE = 100
+RESTARTS_MAX = 5
+
+Report = Callable[[str, int, int], None]
+"""Told the phase, how much of it is done, and of how much."""
+
+
+class Interrupted(Exception):
+    """The work was stopped on request, in a state from which it goes on."""
+
+
+class Rebuilt(msgspec.Struct, kw_only=True):
+    """What a rebuild did: touchpoints read, rows written, and how fast."""
+
+    name: str
+    touchpoints: int
+    rows: int
+    seconds: float
+    touchpoints_per_second: int
+
+
+def silent(phase: str, done: int, total: int) -> None:
+    """A report to nobody."""
+
+
+def rebuild(
+    ledger: Ledger,
+    views: Sequence[View],
+    *,
+    workers: int = 1,
+    report: Report = silent,
+    stop: Stop | None = None,
+) -> list[Rebuilt]:
+    """Rebuild these views together, in one pass over the log.
+
+    Raises Locked when a rebuild of this ledger is under way, and Interrupted, leaving what is
+    done to be resumed, when a stop is requested.
+    """
+    with _only_one(ledger):
+        for _ in range(RESTARTS_MAX):
+            try:
+                return _rebuild(ledger, views, workers, report, stop)
+            except RestateNeeded:
+                # A rule for the past was recorded meanwhile: what was folded does not hold.
+                _discard_building(ledger, views)
+    raise LedgerError("rules for the past keep being published; rebuild again when that is over")
+
+
+def _rebuild(
+    ledger: Ledger, views: Sequence[View], workers: int, report: Report, stop: Stop | None
+) -> list[Rebuilt]:
+    started = time.perf_counter()
+    build = _Build(ledger, report, stop)
+    resumed = build.begin(views)
+    for plan, group, pending in resumed:
+        build.fill(plan, group, pending, workers)
+    done = [build.finish(view) for view in views]
+    seconds = time.perf_counter() - started
+    return [
+        Rebuilt(
+            name=generation.view,
+            touchpoints=generation.position,
+            rows=rows,
+            seconds=round(seconds, 3),
+            touchpoints_per_second=round(generation.position / seconds),
+        )
+        for generation, rows in done
+    ]
+
+
+@dataclass
+class _Build:
+    """One run of a rebuild: it writes, workers read and fold."""
+
+    ledger: Ledger
+    report: Report
+    stop: Stop | None
+
+    def begin(self, views: Sequence[View]) -> list[tuple[Plan, list[Generation], list[int]]]:
+        """The generations to fill: those left by an interrupted run go on where they stopped.
+
+        Those that have the same ranges before them are filled in one pass.
+        """
+        passes: dict[tuple[int, frozenset[int]], list[Generation]] = {}
+        with self.ledger.store.cursor(write=True) as cursor:
+            head = cursor.execute("SELECT position FROM head").fetchone()[0]
+            for view in views:
+                generation = self._generation(view, head, cursor)
+                done = _done_ranges(generation, cursor)
+                passes.setdefault((generation.until, done), []).append(generation)
+        by_name = {view.name: view for view in views}
+        work = []
+        for (until, done), group in passes.items():
+            plan = Plan(self.ledger.address.path, tuple(by_name[g.view] for g in group), until)
+            work.append((plan, group, [n for n in range(plan.ranges) if n not in done]))
+        return work
+
+    def _generation(self, view: View, head: int, cursor: sqlite3.Cursor) -> Generation:
+        left = generations.find(view.name, BUILDING, cursor)
+        if left is not None and left.version == view.version:
+            return left
+        if left is not None:
+            generations.discard(view.name, left.number, cursor)
+        now = self.ledger.log.clock()
+        return generations.begin(view, BUILDING, head, now, cursor)
+
+    def fill(self, plan: Plan, group: list[Generation], pending: list[int], workers: int) -> None:
+        """Fold the pending ranges and write their rows, a transaction a range."""
+        done = plan.until * (plan.ranges - len(pending)) // plan.ranges
+        self.report("folding", done, plan.until)
+        for folded in fold_ranges(plan, pending, workers):
+            with self.ledger.store.cursor(write=True, durable=False) as cursor:
+                for generation in group:
+                    self._write(generation, folded, cursor)
+            done += folded.touchpoints
+            self.report("folding", min(done, plan.until), plan.until)
+            self._check_stop()
+
+    def _write(self, generation: Generation, folded: Folded, cursor: sqlite3.Cursor) -> None:
+        rows, failures = folded.rows[generation.view]
+        tables.add_rows(generation.table, rows, cursor)
+        parking.park(generation, failures, generation.until, self.ledger.log.clock(), cursor)
+        cursor.execute(
+            "INSERT INTO rebuilt_ranges VALUES (?, ?, ?)",
+            (generation.view, generation.number, folded.number),
+        )
+        cursor.execute(
+            "UPDATE generations SET latest_at = max(latest_at, ?) "
+            "WHERE view = ? AND generation = ?",
+            (folded.latest_at or generations.BEGINNING_OF_TIME, generation.view, generation.number),
+        )
+
+    def finish(self, view: View) -> tuple[Generation, int]:
+        """Bring together what several streams reach, index, catch up, and switch."""
+        store, follower = self.ledger.store, Follower(self.ledger, [view])
+        with store.cursor() as cursor:
+            generation = generations.find(view.name, BUILDING, cursor)
+        if generation is None:
+            raise RuntimeError(f"{view.name}: the generation being built is gone")
+        self._join_spanning_keys(generation, view, follower)
+        with store.cursor(write=True, durable=False) as cursor:
+            tables.index_table(generation.table, cursor)
+            if generations.position_of(generation, cursor) < generation.until:
+                Recorder(store).move_tracking(generation.reader, generation.until, cursor)
+        return switch(self.ledger, view, generation, BUILDING, self.report, self._check_stop)
+
+    def _join_spanning_keys(self, generation: Generation, view: View, follower: Follower) -> None:
+        """Fold keys that came out of more than one stream again, from all their streams."""
+        if view.by_person:
+            return
+        with self.ledger.store.cursor() as cursor:
+            rules = rules_at(generation.until, cursor)
+            spanning = list(tables.merge_spanning_keys(generation.table, cursor))
+        for start in range(0, len(spanning), SPANNING_KEYS_AT_ONCE):
+            self.report("joining", start, len(spanning))
+            with self.ledger.store.cursor(write=True, durable=False) as cursor:
+                for key, streams in spanning[start : start + SPANNING_KEYS_AT_ONCE]:
+                    until = generation.until
+                    try:
+                        row = follower.refolded(view, key, streams, until, rules, cursor)
+                    except Exception as error:  # noqa: BLE001 - one key must not stop the others
+                        row = None
+                        failure = Failure.of(key, streams, error)
+                        now = self.ledger.log.clock()
+                        parking.park(generation, [failure], until, now, cursor)
+                    tables.replace_spanning_key(generation.table, key, row, cursor)
+            self._check_stop()
+
+    def _check_stop(self) -> None:
+        if self.stop is not None and self.stop.requested:
+            raise Interrupted("the rebuild was interrupted; the same command goes on with it")
+
+
+def switch(
+    ledger: Ledger,
+    view: View,
+    generation: Generation,
+    state: str,
+    report: Report = silent,
+    check_stop: Callable[[], None] = lambda: None,
+) -> tuple[Generation, int]:
+    """Catch a generation up and serve readers from it; a view's position never goes back.
+
+    Returns the generation as it went live, and its number of rows.
+    """
+    follower = Follower(ledger, [view])
+    while True:
+        generation = _caught_up(ledger, follower, view, generation, state, report, check_stop)
+        with ledger.store.cursor(write=True) as cursor:
+            live = generations.live(view.name, cursor)
+            there = generations.position_of(generation, cursor)
+            if live is None or there >= live.position:
+                generations.go_live(generation, ledger.log.clock(), cursor)
+                (rows,) = cursor.execute(f"SELECT COUNT(*) FROM {generation.table}").fetchone()
+                return generation, rows
+
+
+def _caught_up(
+    ledger: Ledger,
+    follower: Follower,
+    view: View,
+    generation: Generation,
+    state: str,
+    report: Report,
+    check_stop: Callable[[], None],
+) -> Generation:
+    while True:
+        check_stop()
+        with ledger.store.cursor() as cursor:
+            now = generations.find(view.name, state, cursor)
+        if now is None or now.number != generation.number:
+            raise LedgerError(f"{view.name}: another process has taken the generation away")
+        head = ledger.log.head().position
+        if now.position >= head:
+            return now
+        report("catching up", now.position, head)
+        try:
+            follower.advance([now], head)
+        except Overtaken:
+            continue
+
+
+def rollback(ledger: Ledger, view: View) -> Generation:
+    """Serve the generation before the live one again, after it has caught up."""
+    with _only_one(ledger), ledger.store.cursor() as cursor:
+        old = generations.find(view.name, RETIRED, cursor)
+    if old is None:
+        raise LedgerError(f"{view.name} has no earlier generation to go back to")
+    if old.version != view.version:
+        raise LedgerError(
+            f"the earlier generation of {view.name} was built by version {old.version} of the "
+            f"view and this Touchstone has version {view.version}: it could not follow it"
+        )
+    return switch(ledger, view, old, RETIRED)[0]
+
+
+def _done_ranges(generation: Generation, cursor: sqlite3.Cursor) -> frozenset[int]:
+    rows = cursor.execute(
+        "SELECT number FROM rebuilt_ranges WHERE view = ? AND generation = ?",
+        (generation.view, generation.number),
+    )
+    return frozenset(number for (number,) in rows)
+
+
+def _discard_building(ledger: Ledger, views: Sequence[View]) -> None:
+    with ledger.store.cursor(write=True) as cursor:
+        for view in views:
+            left = generations.find(view.name, BUILDING, cursor)
+            if left is not None:
+                generations.discard(view.name, left.number, cursor)
+
+
+@contextmanager
+def _only_one(ledger: Ledger) -> Iterator[None]:
+    """One rebuild of a ledger at a time. The lock goes with its process, however that ends."""
+    with ledger.address.beside(".rebuild").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Locked("a rebuild of this ledger is under way") from None
+        yield
