@@ -2,7 +2,7 @@
 
 import re
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import click
@@ -12,8 +12,14 @@ from schemas.fields import microseconds, moment
 _AGO = re.compile(r"-(\d{1,6})([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
+if TYPE_CHECKING:
+    _ReadsMoment = click.ParamType[int]
+    _ReadsZone = click.ParamType[tzinfo]
+else:  # click before 8.4 has no type arguments
+    _ReadsMoment = _ReadsZone = click.ParamType
 
-class Moment(click.ParamType):
+
+class Moment(_ReadsMoment):
     """Microseconds since 1970 from `2026-03-01`, `2026-03-01T10:00`, an RFC 3339 time or `-30d`.
 
     A bare date means the end of that day, or its start when `starts`; what has no offset of its
@@ -44,14 +50,15 @@ def _moment(text: str, starts: bool, zone: tzinfo) -> datetime:
     ago = _AGO.fullmatch(text)
     if ago:
         return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-    if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
+    try:
         day = date.fromisoformat(text)
-        return datetime.combine(day, time.min if starts else time.max, tzinfo=zone)
-    found = datetime.fromisoformat(text)
-    return found if found.tzinfo else found.replace(tzinfo=zone)
+    except ValueError:
+        found = datetime.fromisoformat(text)
+        return found if found.tzinfo else found.replace(tzinfo=zone)
+    return datetime.combine(day, time.min if starts else time.max, tzinfo=zone)
 
 
-class Zone(click.ParamType):
+class Zone(_ReadsZone):
     """A time zone by its IANA name, such as Europe/Rome."""
 
     name = "zone"
@@ -79,6 +86,17 @@ def shown_time(at: int | None, zone: tzinfo, *, seconds: bool = False) -> str:
         return ""
     local = moment(at).astimezone(zone)
     return local.strftime("%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M")
+
+
+def shown_day(text: str, zone: tzinfo) -> str:
+    """The day of an RFC 3339 time as a heading: `Thursday, 5 March 2026`."""
+    local = datetime.fromisoformat(text).astimezone(zone)
+    return f"{local:%A}, {local.day} {local:%B %Y}"
+
+
+def shown_clock(text: str, zone: tzinfo) -> str:
+    """The hour and minute of an RFC 3339 time."""
+    return datetime.fromisoformat(text).astimezone(zone).strftime("%H:%M")
 
 
 def shown_iso(text: str | None, zone: tzinfo) -> str:

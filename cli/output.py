@@ -2,19 +2,29 @@
 
 import csv
 import json
+import re
 import sys
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import msgspec
 from rich import box
 from rich.console import Console, RenderableType
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 FORMATS = ("table", "json", "ndjson", "csv")
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+ROWS_PER_TABLE = 1_000
+"""A longer list comes as several tables, so that its length costs no memory."""
+
 Record = dict[str, Any]
+Layout = Callable[[list[Record]], Iterable[RenderableType]]
+_NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,33 +62,51 @@ class Printer:
                               ensure_ascii=False))  # fmt: skip
 
     def records(
-        self, records: Iterable[Record], columns: Sequence[Column], empty: str = "nothing"
+        self,
+        records: Iterable[Record],
+        columns: Sequence[Column],
+        empty: str = "nothing",
+        *,
+        layout: Layout | None = None,
+        csv_fields: Sequence[str] | None = None,
     ) -> None:
-        """A list: one array as JSON, one object a line as NDJSON, one row each otherwise."""
+        """A list: one array as JSON, one object a line as NDJSON, one row each otherwise.
+
+        People see a table of these columns, or what `layout` makes of the records. With
+        `csv_fields` the columns of CSV are these, and what is nested stands in them as JSON;
+        otherwise they are gathered from all records. What is not gathered is streamed.
+        """
         if self.form == "ndjson":
             for record in records:
                 _write(json.dumps(_ready(record), ensure_ascii=False))
         elif self.form == "json":
-            _write(json.dumps([_ready(r) for r in records], indent=2, ensure_ascii=False))
+            _array(records)
+        elif self.form == "csv" and csv_fields:
+            self._rows(csv_fields, (_cells(_ready(record)) for record in records))
         elif self.form == "csv":
             self._csv(list(records))
-        else:
+        elif layout:
             listed = list(records)
-            console_out().print(table(listed, columns) if listed else f"[dim]{empty}[/dim]")
+            for part in layout(listed) if listed else [f"[dim]{escape(empty)}[/dim]"]:
+                console_out().print(part)
+        else:
+            _tables(records, columns, empty)
 
     def _csv(self, records: list[Record]) -> None:
         flat = [_flat(_ready(record)) for record in records]
-        names = list(dict.fromkeys(name for record in flat for name in record))
-        writer = csv.DictWriter(sys.stdout, names, lineterminator="\n")
+        self._rows(list(dict.fromkeys(name for record in flat for name in record)), flat)
+
+    def _rows(self, names: Sequence[str], rows: Iterable[Record]) -> None:
+        writer = csv.DictWriter(sys.stdout, names, lineterminator="\n", extrasaction="ignore")
         writer.writeheader()
-        for record in flat:
-            writer.writerow({name: self._cell(value) for name, value in record.items()})
+        for row in rows:
+            writer.writerow({name: self._cell(value) for name, value in row.items()})
 
     def _cell(self, value: Any) -> Any:
-        """Keep spreadsheets from taking a text for a formula."""
-        if not self._plain_csv and isinstance(value, str) and value.startswith(FORMULA_STARTS):
-            return "'" + value
-        return value
+        """Keep spreadsheets from taking a text for a formula; a number is none."""
+        if self._plain_csv or not isinstance(value, str) or _NUMBER.fullmatch(value):
+            return value
+        return "'" + value if value.startswith(FORMULA_STARTS) else value
 
 
 def console_out() -> Console:
@@ -98,17 +126,57 @@ def table(records: Iterable[Record], columns: Sequence[Column]) -> Table:
             overflow="fold" if column.wraps else "ellipsis",
         )
     for record in records:
-        made.add_row(*(safe(column.value(record)) for column in columns))
+        made.add_row(*(Text(clean(column.value(record))) for column in columns))
     return made
 
 
-def safe(value: Any) -> str:
-    """A value as a terminal may show it: no escape sequences, no markup, no text direction marks."""
+def clean(value: Any) -> str:
+    """A value as a terminal may show it: no escape sequences, no marks of text direction."""
     if value is None:
         return ""
     text = f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
-    clean = "".join(c if c.isprintable() else "�" for c in text)
-    return clean.replace("[", r"\[")
+    return text if text.isprintable() else "".join(map(_visible, text))
+
+
+def _visible(character: str) -> str:
+    if character.isprintable():
+        return character
+    # Spaces of all widths and line ends show as a space; what could steer a terminal does not.
+    return " " if character == "\n" or unicodedata.category(character) == "Zs" else "�"
+
+
+def safe(value: Any) -> str:
+    """A clean value for text that is printed with markup."""
+    return escape(clean(value))
+
+
+def _tables(records: Iterable[Record], columns: Sequence[Column], empty: str) -> None:
+    console, rest = console_out(), iter(records)
+    page = list(islice(rest, ROWS_PER_TABLE))
+    if not page:
+        console.print(f"[dim]{escape(empty)}[/dim]")
+    while page:
+        console.print(table(page, columns))
+        page = list(islice(rest, ROWS_PER_TABLE))
+
+
+def _array(records: Iterable[Record]) -> None:
+    """One JSON array, written item by item."""
+    separator = "["
+    for record in records:
+        text = json.dumps(_ready(record), indent=2, ensure_ascii=False)
+        sys.stdout.write(f"{separator}\n  " + text.replace("\n", "\n  "))
+        separator = ","
+    _write("[]" if separator == "[" else "\n]")
+
+
+def _cells(record: Record) -> Record:
+    """The record with what is nested as JSON."""
+    return {name: _as_json(v) if isinstance(v, dict | list) else v for name, v in record.items()}
+
+
+def _as_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False) if value else ""
 
 
 def _ready(record: Any) -> Any:
@@ -122,7 +190,7 @@ def _flat(record: Record, prefix: str = "") -> Record:
         if isinstance(value, dict) and value:
             flat.update(_flat(value, f"{prefix}{name}."))
         elif isinstance(value, dict | list):
-            flat[prefix + name] = json.dumps(value, ensure_ascii=False) if value else ""
+            flat[prefix + name] = _as_json(value)
         else:
             flat[prefix + name] = value
     return flat

@@ -30,6 +30,7 @@ class Intake:
         self.stop = stop
         self.refused = 0
         self.total = 0
+        self.loud = True
 
     def run(self, items: Iterable[Item], position: Callable[[], int]) -> Receipt:
         """Take in all items; `position` says how far the input has been read, in bytes."""
@@ -43,7 +44,7 @@ class Intake:
         if not isinstance(outcome, Quarantined):
             return
         self.refused += 1
-        if self.refused <= COMPLAINTS_MAX:
+        if self.loud and self.refused <= COMPLAINTS_MAX:
             place = where(received)
             self._session.complain(
                 f"{place}: {outcome.refused} (kept in quarantine as {outcome.entry})"

@@ -11,13 +11,14 @@ from typing import Any
 
 from domain.redemption import RedemptionRequest, Refusal, decide
 from domain.rules import Rules
+from ledger.governance import governance
 from ledger.ledger import Ledger
-from ledger.log import Appended, Submission, governing
+from ledger.log import Appended, Submission
 from ledger.quarantine import Received
 from ledger.record import Recorded, records_of
 from schemas.door import Refused
 from schemas.envelope import Envelope
-from schemas.loyalty import LoyaltyProgrammeClosed, LoyaltyRulesPublished, PointsRedeemed
+from schemas.loyalty import PointsRedeemed
 from schemas.replay import decode
 from schemas.subject import stream_of
 
@@ -75,12 +76,11 @@ def redeem(
 
 
 def _recorded(subject: str, cursor: sqlite3.Cursor) -> tuple[Rules, list[Envelope[Any]]]:
-    """The rules and all facts of the person, as they stand under the lock."""
+    """The rules and all facts of the person that count, as they stand under the lock."""
     (head,) = cursor.execute("SELECT position FROM head").fetchone()
-    rule_types = (LoyaltyRulesPublished.TYPE, LoyaltyProgrammeClosed.TYPE)
-    rules = Rules.of(decode(*fact) for fact in governing(cursor, rule_types, head))
+    known = governance(head, cursor)
     rows = cursor.execute(_FACTS, (stream_of(subject).hex,))
-    return rules, [decode(topic, state) for topic, state in rows]
+    return known.rules, known.standing([decode(topic, state) for topic, state in rows])
 
 
 def _append(

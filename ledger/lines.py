@@ -60,7 +60,7 @@ def _spooled_line(start: bytes, stream: "_Joined") -> IO[bytes]:
 
 def _spool(start: bytes) -> IO[bytes]:
     """A temporary file without a name: gone with the process, whatever happens to it."""
-    spool: IO[bytes] = tempfile.TemporaryFile()
+    spool: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by its reader
     spool.write(start)
     return spool
 

@@ -224,19 +224,6 @@ class Log:
             return [subject for (subject,) in rows]
 
 
-def governing(
-    cursor: sqlite3.Cursor, topics: Iterable[str], until: int, after: int = 0
-) -> list[tuple[str, bytes]]:
-    """(topic, state) of the facts of these types that bear on others, between two positions."""
-    rows = cursor.execute(
-        "SELECT e.topic, e.state FROM governing_facts AS g JOIN stored_events AS e "
-        "ON e.notification_id = g.position WHERE g.topic IN (SELECT value FROM json_each(?)) "
-        "AND g.position > ? AND g.position <= ? ORDER BY g.position",
-        (msgspec.json.encode(sorted(topics)).decode(), after, until),
-    )
-    return rows.fetchall()
-
-
 def tracked(name: str, cursor: sqlite3.Cursor) -> int:
     """How far a reader or a source has come; 0 when it is not known yet."""
     row = cursor.execute(

@@ -370,7 +370,7 @@ class _Table:
         while line is not None:
             taken.append(line)
             size += len(line.raw)
-            if line.too_long or (False):
+            if line.too_long or (size > ROW_BYTES_MAX and line is not first):
                 return
             text, fault = self._decoded(line.raw)
             if fault:

@@ -5,16 +5,20 @@ again from the log, so a view never depends on the order of arrival.
 """
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from domain.occurred import order_of
-from domain.rules import Rules
+from ledger.governance import (
+    GOVERNING_TYPES,
+    Governance,
+    governance,
+    restated_from,
+)
 from ledger.ledger import Ledger
-from ledger.log import governing
 from ledger.sqlite import Recorder
 from projections import generations, parking, tables
 from projections.fold import (
@@ -29,11 +33,9 @@ from projections.fold import (
     streams_of_touchpoints,
 )
 from projections.generations import Generation
-from projections.persons import streams_of
-from projections.reading import RULE_TYPES, Reader, rules_at
+from projections.reading import Reader
+from projections.refolding import Refolder
 from projections.view import View
-from schemas.fields import microseconds
-from schemas.replay import decode
 
 PAGE_TOUCHPOINTS = 1_000
 
@@ -52,6 +54,7 @@ class Update:
 
     generation: Generation
     rows: list[Row]
+    gone: list[str]
     failures: list[Failure]
     latest_at: int
 
@@ -92,91 +95,21 @@ class Follower:
             reached, page = self._reader.page(after, until, self._batch, cursor)
             if reached == after:
                 return after
-            rules = rules_at(reached, cursor)
-            self._check_restating(group, after, reached, cursor)
-            updates = [self._update(g, page, reached, rules, cursor) for g in group]
+            known = governance(reached, cursor)
+            struck: list[Any] = []
+            if any(t.type in GOVERNING_TYPES for t in page):
+                before = governance(after, cursor)
+                self._check_restating(group, restated_from(before, known))
+                struck = self._reader.identified(before.voided ^ known.voided, reached, cursor)
+            folding = _Folding(self._reader, known, reached, cursor)
+            updates = [folding.update(self.views[g.view], g, page, struck) for g in group]
         self._write(updates, after, reached)
         return reached
 
-    def _check_restating(
-        self, group: Sequence[Generation], after: int, reached: int, cursor: sqlite3.Cursor
-    ) -> None:
+    def _check_restating(self, group: Sequence[Generation], moment: int | None) -> None:
         depending = [g for g in group if self.views[g.view].wanted]
-        if not depending:
-            return
-        moment = _earliest_new_rule(after, reached, cursor)
         if moment is not None and any(moment <= g.latest_at for g in depending):
             raise RestateNeeded
-
-    def _update(
-        self,
-        generation: Generation,
-        page: list[Any],
-        reached: int,
-        rules: Rules,
-        cursor: sqlite3.Cursor,
-    ) -> Update:
-        view = self.views[generation.view]
-        latest = max((t.at for t in page), default=generations.BEGINNING_OF_TIME)
-        update = Update(generation, [], [], max(latest, generation.latest_at))
-        found = by_key(view, page, rules)
-        parked = parking.parked(generation, cursor)
-        there = tables.rows_of(generation.table, list(found), cursor)
-        for key, touchpoints in found.items():
-            row, streams = there.get(key), streams_of_touchpoints(touchpoints)
-            if key in parked:
-                update.failures.append(parked[key].reached_by(streams))
-                continue
-            try:
-                new = self._folded(view, key, touchpoints, row, reached, rules, cursor)
-                update.rows.append(new)
-            except Exception as error:  # noqa: BLE001 - one key must not stop the others
-                reach = streams | set(streams_in(row) if row else ())
-                update.failures.append(Failure.of(key, reach, error))
-        return update
-
-    def _folded(
-        self,
-        view: View,
-        key: str,
-        touchpoints: list[Any],
-        there: Row | None,
-        reached: int,
-        rules: Rules,
-        cursor: sqlite3.Cursor,
-    ) -> Row:
-        """The key's new row: folded on from the old one, or from the log when it is late."""
-        touchpoints = in_order(touchpoints)
-        streams = streams_of_touchpoints(touchpoints)
-        if there is None:
-            state = fold(view, touchpoints, rules)
-            return row_of(view, key, touchpoints[-1], streams, state)
-        streams.update(streams_in(there))
-        if order_of(touchpoints[0]) < order_in(there):
-            row = self.refolded(view, key, streams, reached, rules, cursor)
-            return there if row is None else row
-        state = msgspec.json.decode(there.state, type=view.state)
-        fold(view, touchpoints, rules, state)
-        return row_of(view, key, touchpoints[-1], streams, state)
-
-    def refolded(
-        self,
-        view: View,
-        key: str,
-        streams: Iterable[str],
-        until: int,
-        rules: Rules,
-        cursor: sqlite3.Cursor,
-    ) -> Row | None:
-        """A key's row, folded afresh from all that the log has of it up to a position."""
-        reach = streams_of(key) if view.by_person else streams
-        everything = self._reader.streams(reach, until, cursor)
-        touchpoints = by_key(view, everything, rules).get(key)
-        if not touchpoints:
-            return None
-        touchpoints = in_order(touchpoints)
-        state = fold(view, touchpoints, rules)
-        return row_of(view, key, touchpoints[-1], streams_of_touchpoints(touchpoints), state)
 
     def _write(self, updates: list[Update], after: int, reached: int) -> None:
         now = self.ledger.log.clock()
@@ -186,15 +119,68 @@ class Follower:
                 if generations.position_of(generation, cursor) != after:
                     raise Overtaken
                 tables.write_rows(generation.table, update.rows, cursor)
+                tables.remove_rows(generation.table, update.gone, cursor)
                 parking.park(generation, update.failures, reached, now, cursor)
                 generations.advance(generation, reached, update.latest_at, self._recorder, cursor)
 
 
-def _earliest_new_rule(after: int, reached: int, cursor: sqlite3.Cursor) -> int | None:
-    """The earliest `valid_from` among the rules that stand behind one position, up to another."""
-    facts = governing(cursor, RULE_TYPES, reached, after)
-    moments = [getattr(decode(topic, state).data, "valid_from", None) for topic, state in facts]
-    return min((microseconds(m) for m in moments if m is not None), default=None)
+class _Folding:
+    """Folds one page into the rows that are there."""
+
+    def __init__(
+        self, reader: Reader, known: Governance, reached: int, cursor: sqlite3.Cursor
+    ) -> None:
+        self._refolder = Refolder(reader, known, reached, cursor)
+        self._known = known
+        self._cursor = cursor
+
+    def update(
+        self, view: View, generation: Generation, page: list[Any], struck: list[Any]
+    ) -> Update:
+        """What the page changes in a generation; `struck` were voided by it, or count again."""
+        latest = max((t.at for t in page), default=generations.BEGINNING_OF_TIME)
+        update = Update(generation, [], [], [], max(latest, generation.latest_at))
+        rules = self._known.rules
+        found = by_key(view, self._known.standing(page), rules)
+        again = by_key(view, struck, rules)
+        keys = list({**found, **again})
+        parked = parking.parked(generation, self._cursor)
+        there = tables.rows_of(generation.table, keys, self._cursor)
+        for key in keys:
+            touchpoints, row = found.get(key, []), there.get(key)
+            streams = streams_of_touchpoints([*touchpoints, *again.get(key, [])])
+            if key in parked:
+                update.failures.append(parked[key].reached_by(streams))
+                continue
+            streams.update(streams_in(row) if row else ())
+            try:
+                late = key in again or _late(touchpoints, row)
+                new = (
+                    self._refolder.row(view, key, streams)
+                    if late
+                    else self._folded_on(view, key, touchpoints, row, streams)
+                )
+            except Exception as error:  # noqa: BLE001 - one key must not stop the others
+                update.failures.append(Failure.of(key, streams, error))
+                continue
+            if new is None:
+                update.gone.append(key)
+            else:
+                update.rows.append(new)
+        return update
+
+    def _folded_on(
+        self, view: View, key: str, touchpoints: list[Any], row: Row | None, streams: set[str]
+    ) -> Row:
+        touchpoints = in_order(touchpoints)
+        state = msgspec.json.decode(row.state, type=view.state) if row else None
+        state = fold(view, touchpoints, self._known.rules, state)
+        return row_of(view, key, touchpoints[-1], streams, state)
+
+
+def _late(touchpoints: list[Any], row: Row | None) -> bool:
+    """Whether one of these occurred before the last one that is folded into the row."""
+    return row is not None and min(map(order_of, touchpoints)) < order_in(row)
 
 
 def retry_parked(ledger: Ledger, views: Sequence[View]) -> tuple[int, int]:
@@ -205,11 +191,12 @@ def retry_parked(ledger: Ledger, views: Sequence[View]) -> tuple[int, int]:
         view = follower.views[generation.view]
         with ledger.store.cursor(write=True, durable=False) as cursor:
             position = generations.position_of(generation, cursor)
-            rules = rules_at(position, cursor)
+            known = governance(position, cursor)
+            refolder = Refolder(follower._reader, known, position, cursor)
             for key, failure in parking.parked(generation, cursor).items():
                 streams = msgspec.json.decode(failure.streams, type=list[str])
                 try:
-                    row = follower.refolded(view, key, streams, position, rules, cursor)
+                    row = refolder.row(view, key, streams)
                 except Exception as error:  # noqa: BLE001 - one key must not stop the others
                     again = Failure.of(key, streams, error)
                     now = ledger.log.clock()

@@ -1,22 +1,26 @@
 """Questions to the views: of now from the tables, of any other moment from the log itself."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from domain.rules import Rules
+from ledger.governance import Governance, governance
 from ledger.ledger import Ledger
-from ledger.log import Stored, governing
+from ledger.log import Stored
 from projections import generations, parking, tables
-from projections.fold import by_key, fold, in_order, streams_in
-from projections.persons import streams_of
-from projections.reading import RULE_TYPES, Reader
+from projections.fold import Row, by_key, fold, in_order, streams_in
+from projections.persons import person_of, streams_of
+from projections.reading import Reader
 from projections.view import View
 from schemas.envelope import Envelope
 from schemas.replay import decode
+from schemas.subject import stream_of
 from schemas.touchpoint import Touchpoint
+
+PAGE_ROWS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,27 +60,50 @@ def until(ledger: Ledger, cut: Cut) -> int:
     return ledger.log.known_until(cut.known_at)
 
 
+def governing(ledger: Ledger, cut: Cut = NOW) -> Governance:
+    """The rules and the voided facts that a cut shows."""
+    last = until(ledger, cut)
+    with ledger.store.cursor() as cursor:
+        return governance(last, cursor, cut.shows)
+
+
 def rules(ledger: Ledger, cut: Cut = NOW) -> Rules:
     """The rules that a cut shows."""
-    with ledger.store.cursor() as cursor:
-        facts = governing(cursor, RULE_TYPES, until(ledger, cut))
-    envelopes = (decode(topic, state) for topic, state in facts)
-    return Rules.of(e for e in envelopes if cut.shows(e.at))
+    return governing(ledger, cut).rules
+
+
+def subjects_of(person: str) -> tuple[str, ...]:
+    """The (stored) subjects that are this person; see projections/persons.py."""
+    return (person,)
 
 
 def state_of(ledger: Ledger, view: View, key: str, cut: Cut = NOW) -> Any | None:
     """The state of one key, or None when nothing is known of it."""
+    return states_of(ledger, view, [key], cut).get(key)
+
+
+def states_of(ledger: Ledger, view: View, keys: Sequence[str], cut: Cut = NOW) -> dict[str, Any]:
+    """The states of those keys of which something is known."""
     with ledger.store.cursor() as cursor:
         live = generations.live(view.name, cursor)
-        row = tables.rows_of(live.table, [key], cursor).get(key) if live else None
+        rows = tables.rows_of(live.table, keys, cursor) if live else {}
         if cut.now:
-            return msgspec.json.decode(row.state, type=view.state) if row else None
-        streams = streams_of(key) if view.by_person else tuple(streams_in(row)) if row else ()
+            return {key: _decoded(view, row.state) for key, row in rows.items()}
+        streams = {s for key in keys for s in _streams_reaching(view, key, rows.get(key))}
         everything = Reader([view]).streams(streams, until(ledger, cut), cursor)
     known = rules(ledger, cut)
-    shown = [t for t in everything if cut.shows(t.at)]
-    touchpoints = by_key(view, shown, known).get(key)
-    return fold(view, in_order(touchpoints), known) if touchpoints else None
+    found = by_key(view, [t for t in everything if cut.shows(t.at)], known)
+    return {key: fold(view, in_order(found[key]), known) for key in keys if key in found}
+
+
+def _streams_reaching(view: View, key: str, row: Row | None) -> Iterable[str]:
+    if view.by_person:
+        return streams_of(key)
+    return streams_in(row) if row else ()
+
+
+def _decoded(view: View, state: str) -> Any:
+    return msgspec.json.decode(state, type=view.state)
 
 
 def listing(
@@ -90,7 +117,7 @@ def listing(
     Raises KeyError for a column that the view does not state.
     """
     paths = dict(view.columns)
-    terms = [f"json_extract(state, '$.{paths[name]}') = ?" for name in where or ()]
+    terms = [f"{_column(view, paths[name])} IS ?" for name in where or ()]
     condition = f"WHERE {' AND '.join(terms)}" if terms else ""
     with ledger.store.cursor() as cursor:
         live = generations.live(view.name, cursor)
@@ -100,12 +127,62 @@ def listing(
             f"SELECT key, state FROM {live.table} {condition} ORDER BY key LIMIT ?",
             (*(where or {}).values(), -1 if limit is None else limit),
         )
-        return [(key, msgspec.json.decode(state, type=view.state)) for key, state in rows]
+        return [(key, _decoded(view, state)) for key, state in rows]
+
+
+def _column(view: View, path: str) -> str:
+    """The SQL of a column. A state leaves its defaults out of the row, so they are put back."""
+    value = f"json_extract(state, '$.{path}')"
+    default = {field.name: field.default for field in msgspec.structs.fields(view.state)}.get(path)
+    return f"coalesce({value}, '{default}')" if isinstance(default, str) else value
+
+
+def walk(ledger: Ledger, view: View) -> Iterator[tuple[str, Any]]:
+    """(key, state) of every row, by key; read page by page, so that any number will do."""
+    after: str | None = None
+    while page := _rows_behind(ledger, view, after):
+        yield from ((key, _decoded(view, state)) for key, state in page)
+        after = page[-1][0]
+
+
+def _rows_behind(ledger: Ledger, view: View, after: str | None) -> list[tuple[str, str]]:
+    with ledger.store.cursor() as cursor:
+        live = generations.live(view.name, cursor)
+        if live is None:
+            return []
+        behind = "" if after is None else "WHERE key > ?"
+        return cursor.execute(
+            f"SELECT key, state FROM {live.table} {behind} ORDER BY key LIMIT ?",
+            (*(() if after is None else (after,)), PAGE_ROWS),
+        ).fetchall()
+
+
+def first_touchpoints(ledger: Ledger, subjects: Iterable[str]) -> list[Envelope[Touchpoint]]:
+    """The first recorded touchpoint of each (stored) subject that has any; still encrypted."""
+    streams = [stream_of(subject).hex for subject in subjects]
+    with ledger.store.cursor() as cursor:
+        rows = cursor.execute(
+            "SELECT topic, state FROM stored_events WHERE originator_version = 1 "
+            "AND originator_id IN (SELECT value FROM json_each(?))",
+            (msgspec.json.encode(streams).decode(),),
+        )
+        return [decode(topic, state) for topic, state in rows]
 
 
 def timeline(ledger: Ledger, person: str, cut: Cut = NOW) -> list[Told]:
     """All touchpoints of a person that a cut shows, in the order in which they occurred."""
     return told(ledger.log.streams(streams_of(person), until(ledger, cut)), cut)
+
+
+def history(ledger: Ledger, view: View, key: str, cut: Cut = NOW) -> list[Told]:
+    """All touchpoints that a view reads for one key, whoever they are about, by occurrence."""
+    with ledger.store.cursor() as cursor:
+        live = generations.live(view.name, cursor)
+        row = tables.rows_of(live.table, [key], cursor).get(key) if live else None
+    streams = _streams_reaching(view, key, row)
+    everything = told(ledger.log.streams(streams, until(ledger, cut)), cut)
+    key_of = view.key or (lambda envelope: person_of(envelope.subject))
+    return [t for t in everything if t.envelope.type in view.reads and key_of(t.envelope) == key]
 
 
 def told(stored: Iterable[Stored], cut: Cut = NOW) -> list[Told]:

@@ -17,9 +17,10 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import NamedTuple
 
+from ledger.governance import governance
 from ledger.sqlite import Datastore
 from projections.fold import Failure, Row, fold_streams
-from projections.reading import Reader, rules_at
+from projections.reading import Reader
 from projections.view import View
 
 RANGE_TOUCHPOINTS = 10_000
@@ -58,7 +59,7 @@ class RangeFolder:
         self._store = Datastore(plan.path)
         self._reader = Reader(plan.views)
         with self._store.cursor() as cursor:
-            self._rules = rules_at(plan.until, cursor)
+            self._governance = governance(plan.until, cursor)
 
     def close(self) -> None:
         self._store.close()
@@ -67,7 +68,8 @@ class RangeFolder:
         plan = self._plan
         with self._store.cursor() as cursor:
             touchpoints = self._reader.range(number, plan.ranges, plan.until, cursor)
-        rows = fold_streams(touchpoints, plan.views, self._rules)
+        standing = self._governance.standing(touchpoints)
+        rows = fold_streams(standing, plan.views, self._governance.rules)
         latest = max((t.at for t in touchpoints), default=None)
         return Folded(number, len(touchpoints), latest, rows)
 

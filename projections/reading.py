@@ -1,4 +1,4 @@
-"""Reads the log for folds: pages by position, streams by range, and the rules in force."""
+"""Reads the log for folds: pages by position, and streams by range."""
 
 import sqlite3
 from collections.abc import Iterable, Sequence
@@ -6,13 +6,9 @@ from typing import Any
 
 import msgspec
 
-from domain.rules import Rules
-from ledger.log import governing
 from projections.view import View, union_of_reads
-from schemas.loyalty import LoyaltyProgrammeClosed, LoyaltyRulesPublished
-from schemas.replay import NarrowDecoder, decode
+from schemas.replay import NarrowDecoder
 
-RULE_TYPES = (LoyaltyProgrammeClosed.TYPE, LoyaltyRulesPublished.TYPE)
 STREAM_BITS = 32
 _PAGE = """
 SELECT notification_id, state FROM stored_events
@@ -22,6 +18,11 @@ _RANGE = """
 SELECT state FROM stored_events INDEXED BY stored_events_stream
 WHERE originator_id >= ? AND originator_id < ? AND notification_id <= ?
 ORDER BY originator_id, originator_version
+"""
+_IDENTIFIED = """
+SELECT e.state FROM json_each(?) AS wanted CROSS JOIN stored_events AS e
+ON e.id = json_extract(wanted.value, '$[1]') AND e.source = json_extract(wanted.value, '$[0]')
+WHERE e.notification_id <= ?
 """
 _STREAMS = """
 SELECT state FROM stored_events INDEXED BY stored_events_stream
@@ -56,15 +57,17 @@ class Reader:
         rows = cursor.execute(_STREAMS, (wanted, until)).fetchall()
         return self._decoder.page([state for (state,) in rows]) if rows else []
 
+    def identified(
+        self, identities: Iterable[tuple[str, str]], until: int, cursor: sqlite3.Cursor
+    ) -> list[Any]:
+        """The touchpoints with these (source, id), as far as they are recorded."""
+        wanted = msgspec.json.encode(sorted(identities)).decode()
+        rows = cursor.execute(_IDENTIFIED, (wanted, until)).fetchall()
+        return self._decoder.page([state for (state,) in rows]) if rows else []
+
 
 def range_bounds(number: int, ranges: int) -> tuple[str, str]:
     """The first stream id of a range and the first behind it; ids are uniform hexadecimals."""
     low = (number << STREAM_BITS) // ranges
     high = ((number + 1) << STREAM_BITS) // ranges
     return f"{low:08x}", f"{high:08x}" if number + 1 < ranges else "g"
-
-
-def rules_at(until: int, cursor: sqlite3.Cursor) -> Rules:
-    """The rules that are known from the facts up to a position."""
-    facts = governing(cursor, RULE_TYPES, until)
-    return Rules.of(decode(topic, state) for topic, state in facts)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import msgspec
 
 from ledger.errors import LedgerError, Locked
+from ledger.governance import governance
 from ledger.intake import Stop
 from ledger.ledger import Ledger
 from ledger.sqlite import Recorder
@@ -23,7 +24,8 @@ from projections.fold import Failure
 from projections.follower import Follower, Overtaken, RestateNeeded
 from projections.generations import BUILDING, RETIRED, Generation
 from projections.ranges import Folded, Plan, fold_ranges
-from projections.reading import rules_at
+from projections.reading import Reader
+from projections.refolding import Refolder
 from projections.view import View
 
 SPANNING_KEYS_AT_ONCE = 100
@@ -160,37 +162,37 @@ class _Build:
 
     def finish(self, view: View) -> tuple[Generation, int]:
         """Bring together what several streams reach, index, catch up, and switch."""
-        store, follower = self.ledger.store, Follower(self.ledger, [view])
+        store = self.ledger.store
         with store.cursor() as cursor:
             generation = generations.find(view.name, BUILDING, cursor)
         if generation is None:
             raise RuntimeError(f"{view.name}: the generation being built is gone")
-        self._join_spanning_keys(generation, view, follower)
+        self._join_spanning_keys(generation, view)
         with store.cursor(write=True, durable=False) as cursor:
             tables.index_table(generation.table, cursor)
             if generations.position_of(generation, cursor) < generation.until:
                 Recorder(store).move_tracking(generation.reader, generation.until, cursor)
         return switch(self.ledger, view, generation, BUILDING, self.report, self._check_stop)
 
-    def _join_spanning_keys(self, generation: Generation, view: View, follower: Follower) -> None:
+    def _join_spanning_keys(self, generation: Generation, view: View) -> None:
         """Fold keys that came out of more than one stream again, from all their streams."""
         if view.by_person:
             return
+        reader, until = Reader([view]), generation.until
         with self.ledger.store.cursor() as cursor:
-            rules = rules_at(generation.until, cursor)
-            spanning = list(tables.merge_spanning_keys(generation.table, cursor))
+            known = governance(until, cursor)
+            spanning = list(tables.spanning_keys(generation.table, cursor))
         for start in range(0, len(spanning), SPANNING_KEYS_AT_ONCE):
             self.report("joining", start, len(spanning))
             with self.ledger.store.cursor(write=True, durable=False) as cursor:
+                refolder = Refolder(reader, known, until, cursor)
                 for key, streams in spanning[start : start + SPANNING_KEYS_AT_ONCE]:
-                    until = generation.until
+                    row = None
                     try:
-                        row = follower.refolded(view, key, streams, until, rules, cursor)
+                        row = refolder.row(view, key, streams)
                     except Exception as error:  # noqa: BLE001 - one key must not stop the others
-                        row = None
-                        failure = Failure.of(key, streams, error)
-                        now = self.ledger.log.clock()
-                        parking.park(generation, [failure], until, now, cursor)
+                        failed = [Failure.of(key, streams, error)]
+                        parking.park(generation, failed, until, self.ledger.log.clock(), cursor)
                     tables.replace_spanning_key(generation.table, key, row, cursor)
             self._check_stop()
 
@@ -250,16 +252,17 @@ def _caught_up(
 
 def rollback(ledger: Ledger, view: View) -> Generation:
     """Serve the generation before the live one again, after it has caught up."""
-    with _only_one(ledger), ledger.store.cursor() as cursor:
-        old = generations.find(view.name, RETIRED, cursor)
-    if old is None:
-        raise LedgerError(f"{view.name} has no earlier generation to go back to")
-    if old.version != view.version:
-        raise LedgerError(
-            f"the earlier generation of {view.name} was built by version {old.version} of the "
-            f"view and this Touchstone has version {view.version}: it could not follow it"
-        )
-    return switch(ledger, view, old, RETIRED)[0]
+    with _only_one(ledger):
+        with ledger.store.cursor() as cursor:
+            old = generations.find(view.name, RETIRED, cursor)
+        if old is None:
+            raise LedgerError(f"{view.name} has no earlier generation to go back to")
+        if old.version != view.version:
+            raise LedgerError(
+                f"the earlier generation of {view.name} was built by version {old.version} of the "
+                f"view and this Touchstone has version {view.version}: it could not follow it"
+            )
+        return switch(ledger, view, old, RETIRED)[0]
 
 
 def _done_ranges(generation: Generation, cursor: sqlite3.Cursor) -> frozenset[int]:

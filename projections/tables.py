@@ -46,6 +46,11 @@ def write_rows(table: str, rows: Iterable[Row], cursor: sqlite3.Cursor) -> None:
     )
 
 
+def remove_rows(table: str, keys: Sequence[str], cursor: sqlite3.Cursor) -> None:
+    """Remove the rows of keys of which nothing counts any more."""
+    cursor.executemany(f"DELETE FROM {table} WHERE key = ?", [(key,) for key in keys])
+
+
 def rows_of(table: str, keys: Sequence[str], cursor: sqlite3.Cursor) -> dict[str, Row]:
     """The rows of those keys that have one."""
     wanted = msgspec.json.encode(keys).decode()
@@ -55,7 +60,7 @@ def rows_of(table: str, keys: Sequence[str], cursor: sqlite3.Cursor) -> dict[str
     return {row[0]: Row(*row) for row in rows}
 
 
-def merge_spanning_keys(table: str, cursor: sqlite3.Cursor) -> Iterable[tuple[str, list[str]]]:
+def spanning_keys(table: str, cursor: sqlite3.Cursor) -> Iterable[tuple[str, list[str]]]:
     """Keys that came out of a rebuild more than once, each with all the streams that reach it."""
     rows = cursor.execute(
         f"SELECT key, json_group_array(streams) FROM {table} "

@@ -8,14 +8,15 @@ from pathlib import Path
 
 import msgspec
 
+from ledger.governance import governance
 from ledger.intake import Stop
 from ledger.ledger import Ledger
 from projections import generations, parking, tables
-from projections.follower import Follower
 from projections.generations import Generation
 from projections.ranges import Plan, fold_ranges
-from projections.reading import rules_at
+from projections.reading import Reader
 from projections.rebuild import Interrupted, Report, silent
+from projections.refolding import Refolder
 from projections.view import View
 
 KEYS_NAMED_MAX = 20
@@ -53,7 +54,7 @@ def verify(
         with _scratch(folder) as scratch:
             _fold_afresh(plan, scratch, workers, report, stop)
             if not view.by_person:
-                _join_spanning_keys(ledger, view, live, scratch, cursor)
+                _join_spanning_keys(view, live, scratch, cursor)
         return _compared(view, live, cursor)
 
 
@@ -101,16 +102,15 @@ def _fold_afresh(
 
 
 def _join_spanning_keys(
-    ledger: Ledger,
     view: View,
     live: Generation,
     scratch: sqlite3.Cursor,
     cursor: sqlite3.Cursor,
 ) -> None:
-    follower = Follower(ledger, [view])
-    rules = rules_at(live.position, cursor)
-    for key, streams in tables.merge_spanning_keys(FRESH, scratch):
-        row = follower.refolded(view, key, streams, live.position, rules, cursor)
+    known = governance(live.position, cursor)
+    refolder = Refolder(Reader([view]), known, live.position, cursor)
+    for key, streams in tables.spanning_keys(FRESH, scratch):
+        row = refolder.row(view, key, streams)
         tables.replace_spanning_key(FRESH, key, row, scratch)
 
 

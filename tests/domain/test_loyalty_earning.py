@@ -132,6 +132,15 @@ def test_an_order_before_all_rules_leaves_no_trace() -> None:
     assert not member.ahead
 
 
+def test_an_order_that_is_told_before_and_after_the_rules_begin_earns_once() -> None:
+    facts = [
+        order("2025-12-05", "A1", 1000, ident="before"),
+        order("2026-01-05", "A1", 1000, ident="after"),
+        order("2026-01-06", "A1", 1000, ident="again"),
+    ]
+    assert [lot.id for lot in account_of(facts, ONE_PER_100).lots] == ["after"]
+
+
 def test_every_rule_that_matches_gives_a_lot_of_its_own() -> None:
     bonus = fixed(25, rule_id="big", minimum_total=per(1, 500).per)
     rules = Rules.of([published(1, "2026-01-01", per(1, 100), bonus)])

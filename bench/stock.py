@@ -1,0 +1,125 @@
+"""What is to be beaten: `eventsourcing` on SQLite, used as its documentation uses it.
+
+Its own recorder on its own table; for a view one transaction per event, as its projections do,
+with the position tracked in the same transaction.
+"""
+
+import json
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+from uuid import UUID
+
+from eventsourcing.persistence import StoredEvent, Tracking
+from eventsourcing.sqlite import SQLiteDatastore, SQLiteProcessRecorder
+
+from bench.measuring import rate
+from ledger.ledger import Ledger
+from ledger.record import Record
+
+T = TypeVar("T")
+PAGE_EVENTS = 1_000
+_COUNT = (
+    "INSERT INTO counters VALUES (?, 1) "
+    "ON CONFLICT (subject) DO UPDATE SET touchpoints = touchpoints + 1"
+)
+
+
+class StockFile:
+    """A file of the library's recorder, at its own or at a given `synchronous`."""
+
+    def __init__(self, path: Path, synchronous: str | None = None) -> None:
+        self.path = path
+        self._datastore = SQLiteDatastore(str(path))
+        self._recorder = SQLiteProcessRecorder(self._datastore)
+        self._recorder.create_table()
+        if synchronous is not None:
+            self.set_synchronous(synchronous)
+
+    def set_synchronous(self, synchronous: str) -> None:
+        """OFF, NORMAL or FULL. One thread uses one connection, over and over."""
+        with self._datastore.get_connection(commit=True) as connection:
+            connection._sqlite_conn.execute(f"PRAGMA synchronous = {synchronous}")
+
+    def synchronous(self) -> str:
+        """What it is set to: a number, as SQLite gives it (1 is NORMAL, 2 is FULL)."""
+        with self._datastore.get_connection(commit=True) as connection:
+            row = connection._sqlite_conn.execute("PRAGMA synchronous").fetchone()
+        return str(row[0])
+
+    def close(self) -> None:
+        self._datastore.close()
+
+    def insert(self, groups: Sequence[Sequence[StoredEvent]]) -> None:
+        """The library's append, a transaction a group."""
+        for group in groups:
+            self._recorder.insert_events(group)
+
+    def begin_counting(self) -> None:
+        """An empty counter view, at position 0."""
+        with self._datastore.transaction(commit=True) as cursor:
+            cursor.execute("DROP TABLE IF EXISTS counters")
+            cursor.execute("CREATE TABLE counters (subject TEXT PRIMARY KEY, touchpoints INTEGER)")
+            cursor.execute("DELETE FROM tracking WHERE application_name = 'counters'")
+
+    def count(self, until: int) -> None:
+        """The counter view, one transaction per event: its row and its position."""
+        position = 0
+        while position < until:
+            page = self._recorder.select_notifications(
+                position, PAGE_EVENTS, until, inclusive_of_start=False
+            )
+            for notification in page:
+                position = notification.id
+                subject = json.loads(notification.state)["subject"]
+                with self._datastore.transaction(commit=True) as cursor:
+                    cursor.execute(_COUNT, (subject,))
+                    self._recorder._insert_tracking(cursor, Tracking("counters", position))
+
+
+def counting_rate(file: StockFile, sample: int, synchronous: str) -> float:
+    """Events per second of the counter view over a sample."""
+    file.set_synchronous(synchronous)
+    file.begin_counting()
+    return rate(sample, lambda: file.count(sample))
+
+
+def stock_file_of(ledger: Ledger, count: int, path: Path) -> StockFile:
+    """The first touchpoints of a ledger, byte for byte, in a file of the library's."""
+    with ledger.store.cursor() as cursor:
+        rows = cursor.execute(
+            "SELECT originator_id, originator_version, topic, state FROM stored_events "
+            "WHERE notification_id <= ? ORDER BY notification_id",
+            (count,),
+        ).fetchall()
+    events = [
+        StoredEvent(originator_id=UUID(stream), originator_version=version, topic=t, state=s)
+        for stream, version, t, s in rows
+    ]
+    file = StockFile(path)
+    file.insert(in_groups(events, PAGE_EVENTS))
+    return file
+
+
+def stored_events(records: Sequence[Record]) -> list[StoredEvent]:
+    """The same bodies in the same streams, with the versions that the library expects."""
+    versions: dict[str, int] = {}
+    events = []
+    for record in records:
+        version = versions[record.stream] = versions.get(record.stream, 0) + 1
+        events.append(
+            StoredEvent(
+                originator_id=UUID(record.stream),
+                originator_version=version,
+                topic=record.topic,
+                state=record.state,
+            )
+        )
+    return events
+
+
+def in_groups(items: Sequence[T], size: int) -> list[list[T]]:
+    """The items in groups of this size; the last may be smaller."""
+    rest = iter(items)
+    return [list(islice(rest, size)) for _ in range(0, len(items), size)]

@@ -1,0 +1,122 @@
+"""What the windows are asked: whom, about what, and as seen from which moment."""
+
+from collections.abc import Callable
+from difflib import get_close_matches
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from cli.exits import NotFound
+from cli.moments import Moment
+from cli.session import Session
+from ledger.ledger import Ledger
+from projections.persons import person_of
+from projections.query import Cut, first_touchpoints
+from schemas.registry import BY_TYPE
+from schemas.subject import PERSONAL_KINDS, is_personal
+
+F = TypeVar("F", bound=Callable[..., Any])
+CHANNELS = tuple(sorted({cls.CHANNEL for cls in BY_TYPE.values() if cls.CHANNEL is not None}))
+
+if TYPE_CHECKING:
+    _ReadsText = click.ParamType[str]
+else:  # click before 8.4 has no type arguments
+    _ReadsText = click.ParamType
+
+
+class TypeName(_ReadsText):
+    """A type of the catalogue, such as order.completed.v1."""
+
+    name = "type"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value in BY_TYPE:
+            return str(value)
+        near = get_close_matches(str(value), BY_TYPE, n=1, cutoff=0.6)
+        hint = f"did you mean {near[0]}?" if near else "`touchstone schema list` names them all"
+        return self.fail(f"{value!r} is not a type of the catalogue; {hint}", param, ctx)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[click.shell_completion.CompletionItem]:
+        item = click.shell_completion.CompletionItem
+        return [item(name) for name in BY_TYPE if name.startswith(incomplete)]
+
+
+limit_option = click.option("-n", "limit", type=click.IntRange(min=1), help="At most so many.")
+channel_option = click.option(
+    "--channel", "channels", multiple=True, type=click.Choice(CHANNELS),
+    help="Only this channel (may be repeated).", metavar="NAME",
+)  # fmt: skip
+type_option = click.option(
+    "--type", "types", multiple=True, type=TypeName(), metavar="TYPE",
+    help="Only this type of touchpoint (may be repeated).",
+)  # fmt: skip
+since_option = click.option(
+    "--since", type=Moment(starts=True), metavar="TIME",
+    help="What occurred at or after this time.",
+)  # fmt: skip
+until_option = click.option(
+    "--until", type=Moment(), metavar="TIME", help="What occurred at or before this time."
+)
+
+
+def cut_options(function: F) -> F:
+    """`--as-of` and `--known-at`, given to the command as one `cut`."""
+
+    @wraps(function)
+    def asked(*arguments: Any, as_of: int | None, known_at: int | None, **others: Any) -> Any:
+        return function(*arguments, cut=Cut(as_of, known_at), **others)
+
+    known = click.option(
+        "--known-at", type=Moment(), metavar="TIME",
+        help="As it was known at this time: what was recorded later is left out.",
+    )  # fmt: skip
+    as_of = click.option(
+        "--as-of", type=Moment(), metavar="TIME",
+        help="As it was at this time: what occurred later is left out.",
+    )  # fmt: skip
+    made: F = as_of(known(asked))
+    return made
+
+
+def moment_of(ledger: Ledger, cut: Cut) -> int:
+    """The moment for which a cut asks: that of `--as-of`, otherwise now."""
+    return ledger.log.clock() if cut.as_of is None else cut.as_of
+
+
+def stored_subject(ledger: Ledger, subject: str) -> str:
+    """The subject as the log knows it. Raises UsageError when it cannot be one."""
+    kind, colon, value = subject.partition(":")
+    if not (kind and colon and value):
+        hint = f"email:{subject}" if "@" in subject else f"customer:{subject or 42}"
+        raise click.UsageError(f"{subject!r} is not a subject: write a kind too, such as {hint}")
+    return ledger.vault.stored_subject(subject)
+
+
+def person_named(session: Session, ledger: Ledger, subject: str) -> str:
+    """The person whom somebody means by a subject, as the log knows him.
+
+    An address or number that has no touchpoints of its own means the one customer with whom
+    it was seen. Raises NotFound when there is none, or more than one.
+    """
+    stored = stored_subject(ledger, subject)
+    if first_touchpoints(ledger, [stored]):
+        return person_of(stored)
+    seen_with = ledger.log.subjects_with(stored) if is_personal(stored) else []
+    if not seen_with:
+        raise NotFound(f"nobody is known as {subject}; `touchstone customer list` lists everybody")
+    persons = sorted({person_of(other) for other in seen_with})
+    if len(persons) > 1:
+        raise NotFound(f"{subject} was seen with several customers: {', '.join(persons)}")
+    session.note(f"note: {subject} was seen with {persons[0]}, who is shown")
+    return persons[0]
+
+
+def search_token(ledger: Ledger, address: str) -> str:
+    """The token of an email address or phone number, written with or without its kind."""
+    if address.partition(":")[0] in PERSONAL_KINDS:
+        return ledger.vault.stored_subject(address)
+    kind = "email" if "@" in address else "phone"
+    return ledger.vault.stored_subject(f"{kind}:{address}")

@@ -1,0 +1,174 @@
+"""`touchstone customer`: who is known, the 360° view of one of them, and his timeline."""
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+import click
+
+from cli import portrait
+from cli.asking import (
+    channel_option,
+    cut_options,
+    limit_option,
+    moment_of,
+    person_named,
+    search_token,
+    since_option,
+    type_option,
+    until_option,
+)
+from cli.exits import NotFound
+from cli.moments import shown_iso
+from cli.output import Column, Record
+from cli.revealing import clear_subjects, clear_told, clear_traits, fetch_keys
+from cli.session import Session, pass_session, warn_if_behind
+from cli.telling import TIMELINE_COLUMNS, TIMELINE_FIELDS, days, timeline_record
+from domain.customers import Customer, orders_completed, tickets_open
+from domain.stated import described, written
+from ledger.ledger import Ledger
+from projections.customers import CUSTOMERS
+from projections.persons import person_of
+from projections.query import Cut, Told, states_of, timeline, walk
+from schemas.registry import BY_TYPE
+
+PAGE_CUSTOMERS = 500
+EXAMPLES = """\b
+Examples:
+  touchstone customer list --find ana@example.com
+  touchstone customer show customer:42
+  touchstone customer show customer:42 --as-of 2026-03-01
+  touchstone customer timeline customer:42 --channel email -n 20
+"""
+
+
+@click.group(epilog=EXAMPLES)
+def command() -> None:
+    """The 360° view of customers, and their timelines."""
+
+
+@command.command("list")
+@click.option(
+    "--find", metavar="EMAIL|PHONE", help="Only those who were seen with this address or number."
+)
+@limit_option
+@pass_session
+def list_(session: Session, find: str | None, limit: int | None) -> None:
+    """List customers: since when they are known, and how much there is of them."""
+    with session.ledger() as ledger:
+        warn_if_behind(session, ledger)
+        if find is None:
+            found: Iterable[tuple[str, Customer]] = walk(ledger, CUSTOMERS)
+            empty = "no customers yet: `touchstone append FILE` brings some in"
+        else:
+            found = _found(ledger, search_token(ledger, find))
+            empty = "nobody was seen with this address or number"
+        columns = [
+            Column("Customer", lambda r: r["customer"], wraps=True),
+            Column("Name", lambda r: r["name"], wraps=True),
+            Column("First seen", lambda r: shown_iso(r["first_seen"], session.zone)),
+            Column("Last seen", lambda r: shown_iso(r["last_seen"], session.zone)),
+            Column("Touchpoints", lambda r: r["touchpoints"], number=True),
+            Column("Orders", lambda r: r["orders"], number=True),
+            Column("Open", lambda r: r["tickets_open"], number=True),
+        ]
+        session.printer.records(_entries(ledger, islice(found, limit)), columns, empty)
+
+
+def _found(ledger: Ledger, token: str) -> Iterator[tuple[str, Customer]]:
+    """The person of the address itself, and those with whom it was seen."""
+    persons = sorted({person_of(token), *map(person_of, ledger.log.subjects_with(token))})
+    states = states_of(ledger, CUSTOMERS, persons)
+    return ((person, states[person]) for person in persons if person in states)
+
+
+def _entries(ledger: Ledger, found: Iterable[tuple[str, Customer]]) -> Iterator[Record]:
+    """The lines of the list; names and keys are looked up for many customers at once."""
+    rest = iter(found)
+    while page := list(islice(rest, PAGE_CUSTOMERS)):
+        names = clear_subjects(ledger, [person for person, _ in page])
+        stated = [state.traits["name"].subject for _, state in page if "name" in state.traits]
+        fetch_keys(ledger, stated)
+        for person, state in page:
+            yield _entry(ledger, names[person], state)
+
+
+def _entry(ledger: Ledger, customer: str, state: Customer) -> Record:
+    name = described(state.traits.get("name"))
+    return {
+        "customer": customer,
+        "name": clear_traits(ledger, {"name": name})["name"]["value"] if name else None,
+        "first_seen": written(state.first_seen),
+        "last_seen": written(state.last_seen),
+        "touchpoints": state.touchpoints,
+        "orders": orders_completed(state),
+        "tickets_open": tickets_open(state),
+        "tickets": len(state.tickets),
+    }
+
+
+@command.command("show")
+@click.argument("subject")
+@cut_options
+@pass_session
+def show(session: Session, subject: str, cut: Cut) -> None:
+    """Show all that is known of a customer, now or as it was at any time.
+
+    SUBJECT is a kind and a value, such as customer:42 or email:ana@example.com.
+    """
+    with session.ledger() as ledger:
+        warn_if_behind(session, ledger)
+        person = person_named(session, ledger, subject)
+        record = portrait.portrait(ledger, portrait.Asked(person, cut, moment_of(ledger, cut)))
+        if record is None:
+            raise NotFound(_nothing_known(subject, cut))
+        session.printer.record(record, lambda: portrait.page(record, session.zone))
+
+
+def _nothing_known(subject: str, cut: Cut) -> str:
+    if cut.now:
+        return f"{subject} is in no view yet; `touchstone projection run` brings them up to date"
+    return f"nothing was known of {subject} at that time"
+
+
+@command.command("timeline")
+@click.argument("subject")
+@channel_option
+@type_option
+@since_option
+@until_option
+@click.option("-n", "limit", type=click.IntRange(min=1), help="Only the newest so many.")
+@cut_options
+@pass_session
+def timeline_(
+    session: Session, subject: str, limit: int | None, cut: Cut, **wanted: Any
+) -> None:
+    """Tell what happened with a customer, in the order in which it occurred."""
+    with session.ledger() as ledger:
+        person = person_named(session, ledger, subject)
+        told = [t for t in timeline(ledger, person, cut) if _is_wanted(t, **wanted)]
+        newest = told if limit is None else told[-limit:]
+        records = [timeline_record(t) for t in clear_told(ledger, newest)]
+        session.printer.records(
+            records,
+            TIMELINE_COLUMNS,
+            "nothing happened that fits; leave out a filter to see more",
+            layout=lambda listed: days(listed, session.zone),
+            csv_fields=TIMELINE_FIELDS,
+        )
+
+
+def _is_wanted(
+    told: Told,
+    channels: tuple[str, ...],
+    types: tuple[str, ...],
+    since: int | None,
+    until: int | None,
+) -> bool:
+    envelope = told.envelope
+    return (
+        (not channels or BY_TYPE[envelope.type].CHANNEL in channels)
+        and (not types or envelope.type in types)
+        and (since is None or envelope.at >= since)
+        and (until is None or envelope.at <= until)
+    )

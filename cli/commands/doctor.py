@@ -1,0 +1,133 @@
+"""`touchstone doctor`: one line for each thing that has to be in order."""
+
+import shutil
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+
+import click
+
+from cli import exits
+from cli.output import Column, Record
+from cli.session import Session, pass_session
+from ledger.errors import LedgerError
+from ledger.keyfile import read_key_file
+from ledger.ledger import Address, open_ledger
+from ledger.sqlite import check_schema, migrations
+from projections.query import standings
+from projections.registry import PROJECTIONS
+
+FREE_BYTES_MIN = 256 * 1024 * 1024
+SQLITE_MIN = (3, 38, 0)
+CLOCK_BEHIND_SECONDS_MAX = 5
+KEY_FILE_MODE = 0o600
+
+Check = tuple[str, Callable[[Session], str]]
+
+
+class Unwell(Exception):
+    """A check has failed; the message says what to do."""
+
+
+def _store(session: Session) -> str:
+    address = session.address
+    if sqlite3.sqlite_version_info < SQLITE_MIN:
+        raise Unwell(f"SQLite {sqlite3.sqlite_version} is too old: 3.38 or later is needed")
+    check_schema(address.path)
+    connection = sqlite3.connect(address.path)
+    try:
+        (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
+    finally:
+        connection.close()
+    if found != "ok":
+        raise Unwell(f"the file is damaged: {found}; restore a backup")
+    return f"SQLite {sqlite3.sqlite_version}, {mode.upper()}, {address.path}"
+
+
+def _schema(session: Session) -> str:
+    check_schema(session.address.path)
+    return f"version {migrations()[-1][0]}, as this Touchstone expects"
+
+
+def _keys(session: Session) -> str:
+    address = session.address
+    read_key_file(address.keys)
+    for path in (address.keys, address.keyring):
+        mode = path.stat().st_mode & 0o777
+        if mode & 0o077:
+            raise Unwell(f"{path} can be read by others (mode {mode:o}): chmod 600 it")
+    with open_ledger(address):
+        return f"{address.keys}, {address.keyring}"
+
+
+def _clock(session: Session) -> str:
+    with open_ledger(session.address) as ledger:
+        ahead = ledger.log.head().recorded_at / 1_000_000 - time.time()
+    if ahead > CLOCK_BEHIND_SECONDS_MAX:
+        raise Unwell(f"this clock is {ahead:,.0f} s behind the last recorded touchpoint: set it")
+    return "not behind the last recorded touchpoint"
+
+
+def _disk(session: Session) -> str:
+    free = shutil.disk_usage(session.address.path.resolve().parent).free
+    if free < FREE_BYTES_MIN:
+        raise Unwell(f"only {free // 1_048_576:,} MiB are free beside the ledger: make room")
+    return f"{free // 1_048_576:,} MiB free"
+
+
+def _views(session: Session) -> str:
+    with open_ledger(session.address) as ledger:
+        found = standings(ledger, PROJECTIONS)
+    for view in found:
+        if view.state == "outdated":
+            raise Unwell(f"{view.name} is outdated: `touchstone projection rebuild {view.name}`")
+        if view.parked:
+            raise Unwell(f"{view.name}: {view.parked} parked keys: `touchstone projection parked`")
+        if view.lag:
+            raise Unwell(f"{view.name} is {view.lag:,} behind: `touchstone projection run`")
+    return ", ".join(f"{view.name} {view.rows:,} rows" for view in found)
+
+
+def _quarantine(session: Session) -> str:
+    with open_ledger(session.address) as ledger, ledger.store.cursor() as cursor:
+        waiting = len(ledger.quarantine.entries(cursor))
+    if waiting:
+        raise Unwell(f"{waiting:,} wait in quarantine: `touchstone quarantine list`")
+    return "empty"
+
+
+CHECKS: tuple[Check, ...] = (
+    ("store", _store),
+    ("schema", _schema),
+    ("keys", _keys),
+    ("clock", _clock),
+    ("disk", _disk),
+    ("views", _views),
+    ("quarantine", _quarantine),
+)
+
+
+@click.command()
+@pass_session
+def command(session: Session) -> int:
+    """Check store, schema, keys, clock, disk, views and quarantine; exit code 1 if any is off."""
+    address: Address = session.address
+    check_schema(address.path)
+    found = list(_checked(session))
+    columns = [
+        Column("", lambda r: "ok" if r["ok"] else "OFF"),
+        Column("check", lambda r: r["check"], style="bold"),
+        Column("detail", lambda r: r["detail"], wraps=True),
+    ]
+    session.printer.records(found, columns)
+    return exits.DONE if all(record["ok"] for record in found) else exits.FAILED
+
+
+def _checked(session: Session) -> Iterator[Record]:
+    for name, check in CHECKS:
+        try:
+            detail, ok = check(session), True
+        except (Unwell, LedgerError, OSError, sqlite3.Error) as error:
+            detail, ok = str(error), False
+        yield {"check": name, "ok": ok, "detail": detail}

@@ -1,0 +1,74 @@
+"""How touchpoints are told: as records for programs, as a timeline by days for people."""
+
+from collections.abc import Iterator
+from datetime import tzinfo
+from itertools import groupby
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from cli.moments import shown_clock, shown_day
+from cli.output import Column, Record, clean
+from projections.query import Told
+from schemas.encoding import plain
+from schemas.fields import rfc3339
+from schemas.registry import BY_TYPE
+
+OPTIONAL_ATTRIBUTES = ("sequence", "correlationid", "causationid", "traceparent", "extensions")
+TIMELINE_FIELDS = (
+    "position", "recorded_at", "time", "type", "channel", "source", "id", "subject", "summary",
+    "data",
+)  # fmt: skip
+TIMELINE_COLUMNS = (Column("Time", lambda r: r["time"]), Column("What", lambda r: r["summary"]))
+
+
+def log_record(told: Told) -> Record:
+    """A (clear) touchpoint as `log` prints it; attributes that it has not are left out."""
+    envelope = told.envelope
+    record = {
+        "position": told.position,
+        "recorded_at": rfc3339(told.recorded_at),
+        "time": envelope.time,
+        "type": envelope.type,
+        "source": envelope.source,
+        "id": envelope.id,
+        "subject": envelope.subject,
+    }
+    for name in OPTIONAL_ATTRIBUTES:
+        if value := getattr(envelope, name):
+            record[name] = value
+    return record | {"data": plain(envelope.data)}
+
+
+def timeline_record(told: Told) -> Record:
+    """A (clear) touchpoint as timelines print it: with its channel and its summary."""
+    envelope = told.envelope
+    return log_record(told) | {
+        "channel": BY_TYPE[envelope.type].CHANNEL,
+        "summary": envelope.data.summary(),
+    }
+
+
+def days(records: list[Record], zone: tzinfo) -> Iterator[RenderableType]:
+    """The records of a timeline as people read it: a heading a day, a line a touchpoint."""
+    widest = max(len(_label(record)) for record in records)
+    for day, told in groupby(records, key=lambda record: shown_day(record["time"], zone)):
+        yield Text(f"\n{day}", style="bold")
+        grid = Table.grid(padding=(0, 2, 0, 0))
+        grid.add_column(no_wrap=True)
+        grid.add_column(no_wrap=True, min_width=widest, style="cyan")
+        grid.add_column(overflow="fold")
+        for record in told:
+            grid.add_row(f"  {shown_clock(record['time'], zone)}", Text(_label(record)), _line(record))
+        yield grid
+
+
+def _label(record: Record) -> str:
+    """The channel; facts that are no contact have none, and go by the first word of their type."""
+    return str(record["channel"] or record["type"].partition(".")[0])
+
+
+def _line(record: Record) -> Text:
+    origin = clean(f"{record['source']} {record['id']}")
+    return Text.assemble(clean(record["summary"]), ("  " + origin, "dim"))

@@ -1,0 +1,91 @@
+"""The operators' commands: init, projection, quarantine, doctor and demo."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import Shell, order_line
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    shell = Shell(tmp_path)
+    assert shell("init").code == 0
+    assert shell("append", stdin=b"\n".join(order_line(n) for n in range(20))).code == 0
+    return shell
+
+
+def test_init_makes_keys_that_only_the_owner_can_read_and_may_be_repeated(shell: Shell) -> None:
+    for name in ("touchstone.db.keys", "touchstone.db.keyring"):
+        assert (shell.folder / name).stat().st_mode & 0o777 == 0o600
+    again = shell("init")
+    assert (again.code, again.json["created"]) == (0, False)
+
+
+def test_without_its_keys_a_ledger_is_denied(shell: Shell) -> None:
+    (shell.folder / "touchstone.db.keys").rename(shell.folder / "elsewhere")
+    ran = shell("projection", "list")
+    assert ran.code == 9
+    assert "key file" in ran.err
+    assert shell("--keys", str(shell.folder / "elsewhere"), "projection", "list").code == 0
+
+
+def test_rebuild_verify_and_rollback(shell: Shell) -> None:
+    ran = shell("projection", "rebuild", "--all", "-o", "json")
+    assert [(view["name"], view["touchpoints"]) for view in ran.json] == [
+        ("customers", 20), ("tickets", 20), ("loyalty", 20), ("orders", 20),
+    ]  # fmt: skip
+    verified = shell("projection", "verify", "--all", "-o", "json")
+    assert (verified.code, {view["differences"] for view in verified.json}) == (0, {0})
+    assert shell("projection", "rollback", "orders", "--dry-run").out == ""
+    assert shell("projection", "rollback", "orders").code == 2
+    assert shell("projection", "rollback", "orders", "--yes").code == 0
+    assert shell("projection", "parked").out == ""
+
+
+def test_views_that_do_not_exist_are_not_found(shell: Shell) -> None:
+    assert shell("projection", "rebuild", "nonsense").code == 4
+    assert shell("projection", "rebuild").code == 2
+    assert shell("projection", "rebuild", "orders", "--all").code == 2
+
+
+def test_quarantine_is_listed_shown_and_discarded_with_a_reason(shell: Shell) -> None:
+    shell("append", stdin=b'{"broken": \n')
+    (entry,) = shell("quarantine", "list", "-o", "json").json
+    assert (entry["door"], entry["context"]["line"], entry["times"]) == ("append", 1, 1)
+    assert shell("quarantine", "show", "1", "--bytes").out == '{"broken":\n'
+    assert shell("quarantine", "show", "9").code == 4
+    assert shell("quarantine", "discard", "1").code == 2
+    assert shell("quarantine", "discard", "1", "--reason", "a test").code == 2
+    assert shell("quarantine", "discard", "1", "--reason", "a test", "--dry-run").code == 0
+    assert shell("quarantine", "discard", "1", "--reason", "a test", "--yes").code == 0
+    assert shell("quarantine", "list", "-o", "json").json == []
+    (settled,) = shell("quarantine", "list", "--status", "discarded", "-o", "json").json
+    assert settled["note"] == "a test"
+    assert shell("quarantine", "retry", "1").code == 4
+
+
+def test_doctor_finds_everything_in_order_and_says_what_is_not(shell: Shell) -> None:
+    well = shell("doctor", "-o", "json")
+    assert (well.code, {check["ok"] for check in well.json}) == (0, {True})
+    os.chmod(shell.folder / "touchstone.db.keys", 0o644)
+    shell("append", "--no-follow", stdin=order_line(99) + b"\n{")
+    unwell = shell("doctor", "-o", "json")
+    assert unwell.code == 1
+    off = {check["check"]: check["detail"] for check in unwell.json if not check["ok"]}
+    assert set(off) == {"keys", "views", "quarantine"}
+    assert "chmod 600" in off["keys"]
+
+
+def test_the_demo_tells_a_year_and_takes_a_tour(tmp_path: Path) -> None:
+    shell = Shell(tmp_path)
+    ran = shell("demo", "--customers", "150", "-o", "table")
+    assert ran.code == 0
+    for title in ("One customer", "The ticket board", "A loyalty account", "What to try next"):
+        assert title in ran.out
+    assert shell("projection", "verify", "--all").code == 0
+    assert len(shell("quarantine", "list", "-o", "json").json) == 9
+    again = shell("demo")
+    assert again.code == 2
+    assert "fresh ledger" in again.err
