@@ -60,6 +60,9 @@ class Year:
         self.take_in(islice(lines, size.touchpoints))
         self.later = lines
 
+    def close(self) -> None:
+        self.ledger.close()
+
     def take_in(self, lines: Iterable[bytes]) -> None:
         """Record these lines. Raises RuntimeError if one of them is refused."""
         receipt = take(self.ledger, received(lines))

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from difflib import get_close_matches
 from functools import wraps
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
+from click.shell_completion import CompletionItem
 
 from cli.exits import NotFound
 from cli.moments import Moment
@@ -39,9 +40,8 @@ class TypeName(_ReadsText):
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[click.shell_completion.CompletionItem]:
-        item = click.shell_completion.CompletionItem
-        return [item(name) for name in BY_TYPE if name.startswith(incomplete)]
+    ) -> list[CompletionItem]:
+        return [CompletionItem(name) for name in BY_TYPE if name.startswith(incomplete)]
 
 
 limit_option = click.option("-n", "limit", type=click.IntRange(min=1), help="At most so many.")
@@ -62,6 +62,16 @@ until_option = click.option(
 )
 
 
+_as_of_option = click.option(
+    "--as-of", type=Moment(), metavar="TIME",
+    help="As it was at this time: what occurred later is left out.",
+)  # fmt: skip
+_known_at_option = click.option(
+    "--known-at", type=Moment(), metavar="TIME",
+    help="As it was known at this time: what was recorded later is left out.",
+)  # fmt: skip
+
+
 def cut_options(function: F) -> F:
     """`--as-of` and `--known-at`, given to the command as one `cut`."""
 
@@ -69,16 +79,9 @@ def cut_options(function: F) -> F:
     def asked(*arguments: Any, as_of: int | None, known_at: int | None, **others: Any) -> Any:
         return function(*arguments, cut=Cut(as_of, known_at), **others)
 
-    known = click.option(
-        "--known-at", type=Moment(), metavar="TIME",
-        help="As it was known at this time: what was recorded later is left out.",
-    )  # fmt: skip
-    as_of = click.option(
-        "--as-of", type=Moment(), metavar="TIME",
-        help="As it was at this time: what occurred later is left out.",
-    )  # fmt: skip
-    made: F = as_of(known(asked))
-    return made
+    for option in (_known_at_option, _as_of_option):
+        option(asked)
+    return cast("F", asked)
 
 
 def moment_of(ledger: Ledger, cut: Cut) -> int:

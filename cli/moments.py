@@ -70,7 +70,7 @@ class Zone(_ReadsZone):
             return value
         try:
             return ZoneInfo(value)
-        except (ValueError, OSError):
+        except (KeyError, ValueError, OSError):
             self.fail(f"{value!r} is not a time zone: write a name such as Europe/Rome", param, ctx)
 
 
@@ -99,6 +99,13 @@ def shown_clock(text: str, zone: tzinfo) -> str:
     return datetime.fromisoformat(text).astimezone(zone).strftime("%H:%M")
 
 
-def shown_iso(text: str | None, zone: tzinfo) -> str:
-    """An RFC 3339 time of some JSON as tables show it."""
-    return shown_time(microseconds(datetime.fromisoformat(text)), zone) if text else ""
+def shown_date(text: str | None, zone: tzinfo) -> str:
+    """The day of an RFC 3339 time as tables show it; empty for None."""
+    return datetime.fromisoformat(text).astimezone(zone).strftime("%Y-%m-%d") if text else ""
+
+
+def shown_iso(text: str | None, zone: tzinfo, *, seconds: bool = False) -> str:
+    """An RFC 3339 time of some JSON as tables show it; empty for None."""
+    if not text:
+        return ""
+    return shown_time(microseconds(datetime.fromisoformat(text)), zone, seconds=seconds)

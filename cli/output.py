@@ -36,6 +36,11 @@ class Column:
     number: bool = False
     style: str | None = None
     wraps: bool = False
+    characters_min: int | None = None
+
+
+class Unwrapped(Text):
+    """A line that people copy: it is never broken, however narrow the terminal."""
 
 
 class Printer:
@@ -52,9 +57,7 @@ class Printer:
     def record(self, record: Record, layout: Callable[[], Iterable[RenderableType]]) -> None:
         """One object; `layout` gives what people see."""
         if self.form == "table":
-            console = console_out()
-            for part in layout():
-                console.print(part)
+            _show(layout())
         elif self.form == "csv":
             self._csv([record])
         else:
@@ -78,7 +81,7 @@ class Printer:
         """
         if self.form == "ndjson":
             for record in records:
-                _write(json.dumps(_ready(record), ensure_ascii=False))
+                _write(json_line(record))
         elif self.form == "json":
             _array(records)
         elif self.form == "csv" and csv_fields:
@@ -87,8 +90,7 @@ class Printer:
             self._csv(list(records))
         elif layout:
             listed = list(records)
-            for part in layout(listed) if listed else [f"[dim]{escape(empty)}[/dim]"]:
-                console_out().print(part)
+            _show(layout(listed) if listed else [Text(empty, style="dim")])
         else:
             _tables(records, columns, empty)
 
@@ -109,6 +111,18 @@ class Printer:
         return "'" + value if value.startswith(FORMULA_STARTS) else value
 
 
+def json_line(record: Record) -> str:
+    """A record as one line of NDJSON, without the end of the line."""
+    return json.dumps(_ready(record), ensure_ascii=False)
+
+
+def json_lines(value: Any) -> list[str]:
+    """A value as indented JSON for people, line by line, and clean."""
+    return [
+        clean(line) for line in json.dumps(_ready(value), indent=2, ensure_ascii=False).split("\n")
+    ]
+
+
 def console_out() -> Console:
     """The console that data goes to."""
     return Console(highlight=False, emoji=False, soft_wrap=False)
@@ -116,7 +130,7 @@ def console_out() -> Console:
 
 def table(records: Iterable[Record], columns: Sequence[Column]) -> Table:
     """Records as a table without a frame. Control characters in them have no effect."""
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     for column in columns:
         made.add_column(
             column.heading,
@@ -124,6 +138,7 @@ def table(records: Iterable[Record], columns: Sequence[Column]) -> Table:
             style=column.style,
             no_wrap=not column.wraps,
             overflow="fold" if column.wraps else "ellipsis",
+            min_width=column.characters_min,
         )
     for record in records:
         made.add_row(*(Text(clean(column.value(record))) for column in columns))
@@ -148,6 +163,12 @@ def _visible(character: str) -> str:
 def safe(value: Any) -> str:
     """A clean value for text that is printed with markup."""
     return escape(clean(value))
+
+
+def _show(parts: Iterable[RenderableType]) -> None:
+    console = console_out()
+    for part in parts:
+        console.print(part, soft_wrap=isinstance(part, Unwrapped))
 
 
 def _tables(records: Iterable[Record], columns: Sequence[Column], empty: str) -> None:

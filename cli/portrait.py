@@ -24,6 +24,7 @@ from projections.customers import CUSTOMERS
 from projections.loyalty import LOYALTY
 from projections.orders import ORDERS
 from projections.query import Cut, state_of, states_of, subjects_of
+from schemas.identity import TRAIT_NAMES
 from schemas.money import format_amount
 from schemas.wording import counted
 
@@ -119,7 +120,8 @@ def _lines(record: Record, zone: tzinfo) -> Iterator[tuple[str, str]]:
     yield from _under("points", [_points(name, p) for name, p in record["loyalty"].items()])
     yield from _under("satisfaction", _satisfaction(record["satisfaction"]))
     yield from _under("consents", [_consent(c, zone) for c in record["consents"]])
-    yield from _under("traits", [_trait(name, t) for name, t in record["traits"].items()])
+    traits = record["traits"]
+    yield from _under("traits", [_trait(n, traits[n]) for n in TRAIT_NAMES if n in traits])
     if record["anomalies"]:
         orders = ", ".join(record["anomalous_orders"])
         yield "anomalies", f"{record['anomalies']:,}" + (f" (orders {orders})" if orders else "")

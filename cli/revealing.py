@@ -27,7 +27,8 @@ def clear_subjects(ledger: Ledger, stored: Iterable[str]) -> dict[str, str]:
     """
     names = dict.fromkeys(stored)
     clear = {name: name for name in names}
-    firsts = first_touchpoints(ledger, [name for name in names if is_token(name)])
+    tokens = [name for name in names if is_token(name)]
+    firsts = first_touchpoints(ledger, tokens) if tokens else []
     for first, revealed in zip(firsts, ledger.vault.reveal(firsts), strict=True):
         clear[first.subject] = revealed.subject
     return clear

@@ -20,7 +20,7 @@ TIMELINE_FIELDS = (
     "position", "recorded_at", "time", "type", "channel", "source", "id", "subject", "summary",
     "data",
 )  # fmt: skip
-TIMELINE_COLUMNS = (Column("Time", lambda r: r["time"]), Column("What", lambda r: r["summary"]))
+TIMELINE_COLUMNS = (Column("time", lambda r: r["time"]), Column("What", lambda r: r["summary"]))
 
 
 def log_record(told: Told) -> Record:
@@ -60,7 +60,9 @@ def days(records: list[Record], zone: tzinfo) -> Iterator[RenderableType]:
         grid.add_column(no_wrap=True, min_width=widest, style="cyan")
         grid.add_column(overflow="fold")
         for record in told:
-            grid.add_row(f"  {shown_clock(record['time'], zone)}", Text(_label(record)), _line(record))
+            grid.add_row(
+                f"  {shown_clock(record['time'], zone)}", Text(_label(record)), _line(record)
+            )
         yield grid
 
 

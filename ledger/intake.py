@@ -62,6 +62,8 @@ def take(
         if on_outcome:
             for (received, _), outcome in zip(group, outcomes, strict=True):
                 on_outcome(received, outcome)
+        for received, _ in group:
+            received.close()
         if on_group:
             on_group(total)
         if stop is not None and stop.requested:
@@ -110,7 +112,8 @@ def _groups(items: Iterable[Item], stop: Stop) -> Iterator[list[tuple[Received, 
     for item in _until_stopped(items, stop):
         received, refused = item if isinstance(item, tuple) else (item, None)
         group.append((received, refused))
-        size += len(received.raw) if isinstance(received.raw, bytes) else 0
+        # What is in a file of its own counts as well: only so many can be open at a time.
+        size += len(received.raw) if isinstance(received.raw, bytes) else TOUCHPOINT_BYTES_MAX
         if len(group) >= GROUP_TOUCHPOINTS_MAX or size >= GROUP_BYTES_MAX:
             yield group
             group, size = [], 0

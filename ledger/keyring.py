@@ -51,10 +51,9 @@ class Keyring:
         """The keys of those subjects that have one."""
         with self._lock:
             wanted = set(subjects)
-            missing = [s for s in wanted if s not in self._cache]
-            if missing:
-                self._load(missing)
-            return {s: self._cache[s] for s in wanted if s in self._cache}
+            found = {s: self._cache[s] for s in wanted if s in self._cache}
+            missing = [s for s in wanted if s not in found]
+            return found | self._load(missing) if missing else found
 
     def ensure(self, subjects: Iterable[str]) -> dict[str, bytes]:
         """The keys of all these subjects; those that have none get one, durably."""
@@ -70,10 +69,10 @@ class Keyring:
                 connection.execute("BEGIN IMMEDIATE")
                 connection.executemany("INSERT OR IGNORE INTO subject_keys VALUES (?, ?, ?)", rows)
             # Read back: another process may have been first, and its key is then the one.
-            self._load(missing)
-            return found | {s: self._cache[s] for s in missing}
+            return found | self._load(missing)
 
-    def _load(self, subjects: list[str]) -> None:
+    def _load(self, subjects: list[str]) -> dict[str, bytes]:
+        """Read keys from the store; they are remembered, and others forgotten if there are many."""
         if len(self._cache) + len(subjects) > CACHED_KEYS_MAX:
             self._cache.clear()
         rows = self._open().execute(
@@ -81,8 +80,9 @@ class Keyring:
             "WHERE subject IN (SELECT value FROM json_each(?))",
             (msgspec.json.encode(subjects).decode(),),
         )
-        for subject, wrapped in rows:
-            self._cache[subject] = aes_key_unwrap(self._master, wrapped)
+        loaded = {subject: aes_key_unwrap(self._master, wrapped) for subject, wrapped in rows}
+        self._cache.update(loaded)
+        return loaded
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:

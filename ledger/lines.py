@@ -7,6 +7,7 @@ longer than a touchpoint may be goes to a temporary file and from there to quara
 import re
 import tempfile
 from collections.abc import Iterator
+from io import BytesIO
 from typing import IO
 
 from ledger.quarantine import Received
@@ -22,23 +23,26 @@ _BOM = b"\xef\xbb\xbf"
 def read_touchpoints(stream: IO[bytes], door: str, name: str) -> Iterator[Received]:
     """The items of a file or pipe, each with where it stood. `name` is shown in errors."""
     first = _first_line(stream)
-    if first.lstrip(_BOM + _BLANK).startswith(b"["):
+    if first.lstrip(_BLANK).startswith(b"["):
         return _items(_Joined(first, stream), door, name)
     return _lines(first, stream, door, name)
 
 
 def _first_line(stream: IO[bytes]) -> bytes:
-    """The first line that is not blank (or its beginning), with the blank ones before it."""
-    read = b""
+    """The first line that is not blank (or its beginning), with the blank ones before it.
+
+    The byte order mark that some programs begin a file with is left out.
+    """
+    read = bytearray()
     while part := stream.readline(CHUNK_BYTES):
-        read += part
-        if part.strip(_BOM + _BLANK) or len(read) > TOUCHPOINT_BYTES_MAX:
+        read += part if read else part.removeprefix(_BOM)
+        if part.removeprefix(_BOM).strip(_BLANK) or len(read) > TOUCHPOINT_BYTES_MAX:
             break
-    return read
+    return bytes(read)
 
 
 def _lines(first: bytes, stream: IO[bytes], door: str, name: str) -> Iterator[Received]:
-    joined = _Joined(first.removeprefix(_BOM), stream)
+    joined = _Joined(first, stream)
     number = 0
     while line := joined.readline(TOUCHPOINT_BYTES_MAX + 1):
         number += 1
@@ -69,24 +73,17 @@ class _Joined:
     """Bytes that were read ahead, followed by the stream that they were read from."""
 
     def __init__(self, ahead: bytes, stream: IO[bytes]) -> None:
-        self._ahead = ahead
+        self._ahead = BytesIO(ahead)
         self._stream = stream
 
     def readline(self, limit: int) -> bytes:
-        if not self._ahead:
-            return self._stream.readline(limit)
-        end = self._ahead.find(b"\n") + 1 or len(self._ahead)
-        end = min(end, limit)
-        line, self._ahead = self._ahead[:end], self._ahead[end:]
-        if not line.endswith(b"\n") and len(line) < limit and not self._ahead:
-            line += self._stream.readline(limit - len(line))
-        return line
+        line = self._ahead.readline(limit)
+        if line.endswith(b"\n") or len(line) == limit:
+            return line
+        return line + self._stream.readline(limit - len(line))
 
     def read(self, size: int) -> bytes:
-        if self._ahead:
-            part, self._ahead = self._ahead[:size], self._ahead[size:]
-            return part
-        return self._stream.read(size)
+        return self._ahead.read(size) or self._stream.read(size)
 
 
 def _items(stream: _Joined, door: str, name: str) -> Iterator[Received]:
@@ -166,7 +163,7 @@ class _ArrayCutter:
             self._item.clear()
 
     def _taken(self) -> Iterator[bytes | IO[bytes]]:
-        spool, item = self._spool, bytes(self._item).strip(_BLANK + _BOM)
+        spool, item = self._spool, bytes(self._item).strip(_BLANK)
         self._spool, self._item = None, bytearray()
         if spool is not None:
             yield spool

@@ -44,6 +44,11 @@ class Received:
         while part := self.raw.read(PART_BYTES):
             yield part
 
+    def close(self) -> None:
+        """Give back the file that holds the bytes, if one does."""
+        if not isinstance(self.raw, bytes):
+            self.raw.close()
+
 
 class Entry(msgspec.Struct, kw_only=True):
     """One refused thing, without its bytes."""

@@ -11,7 +11,7 @@ import msgspec
 from domain.occurred import Occurred, Order, order_of
 from domain.rules import Rules
 from projections.persons import person_of
-from projections.view import View
+from projections.view import NEVER, View
 from schemas.subject import stream_of
 
 _encode = msgspec.json.Encoder().encode
@@ -43,10 +43,14 @@ class Failure(NamedTuple):
     def of(cls, key: str, streams: Iterable[str], error: Exception) -> "Failure":
         return cls(key, _encode(sorted(streams)).decode(), where(error))
 
+    @property
+    def reaching(self) -> list[str]:
+        """The streams that are known to reach the key."""
+        return msgspec.json.decode(self.streams, type=list[str])
+
     def reached_by(self, streams: Iterable[str]) -> "Failure":
         """The same failure of a key that further streams reach as well."""
-        known = msgspec.json.decode(self.streams, type=list[str])
-        return self._replace(streams=_encode(sorted({*known, *streams})).decode())
+        return self._replace(streams=_encode(sorted({*self.reaching, *streams})).decode())
 
 
 def in_order(touchpoints: list[Any]) -> list[Any]:
@@ -95,11 +99,11 @@ def streams_in(row: Row) -> list[str]:
 
 def by_key(view: View, touchpoints: Iterable[Any], rules: Rules) -> dict[str, list[Any]]:
     """The touchpoints that matter to a view, by the key that they belong to."""
-    types = view.types(rules)
+    since = view.since(rules).get
     key_of = view.key or (lambda touchpoint: person_of(touchpoint.subject))
     found: dict[str, list[Any]] = {}
     for touchpoint in touchpoints:
-        if touchpoint.type in types:
+        if touchpoint.at >= since(touchpoint.type, NEVER):
             found.setdefault(key_of(touchpoint), []).append(touchpoint)
     return found
 
@@ -118,13 +122,13 @@ def fold_streams(
     again from all of them.
     """
     rows: dict[str, tuple[list[Row], list[Failure]]] = {view.name: ([], []) for view in views}
-    persons = [(view, view.types(rules)) for view in views if view.by_person]
+    persons = [(view, view.since(rules).get) for view in views if view.by_person]
     keyed = [view for view in views if not view.by_person]
     for subject, group in groupby(touchpoints, _subject):
         stream = in_order(list(group))
         person = person_of(subject)
-        for view, types in persons:
-            wanted = [t for t in stream if t.type in types]
+        for view, since in persons:
+            wanted = [t for t in stream if t.at >= since(t.type, NEVER)]
             if wanted:
                 _fold_into(rows[view.name], view, person, wanted, rules)
         for view in keyed:

@@ -203,6 +203,7 @@ def retry_parked(ledger: Ledger, views: Sequence[View]) -> tuple[int, int]:
                     parking.park(generation, [again], position, now, cursor)
                     waiting += 1
                     continue
+                tables.remove_rows(generation.table, [key], cursor)
                 tables.write_rows(generation.table, [row] if row else [], cursor)
                 parking.unpark(generation, key, cursor)
                 back += 1

@@ -100,7 +100,13 @@ def advance(
 
 
 def go_live(generation: Generation, now: int, cursor: sqlite3.Cursor) -> None:
-    """Serve readers from this generation; the one before it is kept for a rollback."""
+    """Serve readers from this generation; only the one served until now is kept for a rollback."""
+    for (number,) in cursor.execute(
+        "SELECT generation FROM generations WHERE view = ? AND state = 'retired' "
+        "AND generation <> ?",
+        (generation.view, generation.number),
+    ).fetchall():
+        discard(generation.view, number, cursor)
     cursor.execute(
         "UPDATE generations SET state = 'retired' WHERE view = ? AND state = 'live'",
         (generation.view,),
@@ -113,12 +119,6 @@ def go_live(generation: Generation, now: int, cursor: sqlite3.Cursor) -> None:
         "DELETE FROM rebuilt_ranges WHERE view = ? AND generation = ?",
         (generation.view, generation.number),
     )
-    for (number,) in cursor.execute(
-        "SELECT generation FROM generations WHERE view = ? AND state = 'retired' "
-        "ORDER BY generation DESC LIMIT -1 OFFSET 1",
-        (generation.view,),
-    ).fetchall():
-        discard(generation.view, number, cursor)
 
 
 def discard(view: str, number: int, cursor: sqlite3.Cursor) -> None:

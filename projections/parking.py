@@ -8,6 +8,14 @@ import msgspec
 from projections.fold import Failure
 from projections.generations import Generation
 
+_PARK = """
+INSERT INTO parked VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+    position = excluded.position, error = excluded.error,
+    streams = (SELECT json_group_array(value) FROM (
+        SELECT value FROM json_each(parked.streams)
+        UNION SELECT value FROM json_each(excluded.streams) ORDER BY value))
+"""
+
 
 class Parked(msgspec.Struct, kw_only=True):
     """A key that waits for a fix, with what failed and where in the code."""
@@ -23,10 +31,9 @@ def park(
     generation: Generation, failures: Iterable[Failure], position: int, now: int,
     cursor: sqlite3.Cursor,
 ) -> None:  # fmt: skip
-    """Park keys, or note that they failed again."""
+    """Park keys, or note that they failed again, or that further streams reach them."""
     cursor.executemany(
-        "INSERT INTO parked VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
-        "streams = excluded.streams, position = excluded.position, error = excluded.error",
+        _PARK,
         [
             (generation.view, generation.number, f.key, f.streams, position, f.error, now)
             for f in failures

@@ -1,5 +1,6 @@
 """Questions to the views: of now from the tables, of any other moment from the log itself."""
 
+import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from ledger.governance import Governance, governance
 from ledger.ledger import Ledger
 from ledger.log import Stored
 from projections import generations, parking, tables
-from projections.fold import Row, by_key, fold, in_order, streams_in
+from projections.fold import by_key, fold, in_order, streams_in, streams_of_touchpoints
 from projections.persons import person_of, streams_of
 from projections.reading import Reader
 from projections.view import View
@@ -85,21 +86,35 @@ def state_of(ledger: Ledger, view: View, key: str, cut: Cut = NOW) -> Any | None
 def states_of(ledger: Ledger, view: View, keys: Sequence[str], cut: Cut = NOW) -> dict[str, Any]:
     """The states of those keys of which something is known."""
     with ledger.store.cursor() as cursor:
-        live = generations.live(view.name, cursor)
-        rows = tables.rows_of(live.table, keys, cursor) if live else {}
         if cut.now:
+            live = generations.live(view.name, cursor)
+            rows = tables.rows_of(live.table, keys, cursor) if live else {}
             return {key: _decoded(view, row.state) for key, row in rows.items()}
-        streams = {s for key in keys for s in _streams_reaching(view, key, rows.get(key))}
-        everything = Reader([view]).streams(streams, until(ledger, cut), cursor)
-    known = rules(ledger, cut)
-    found = by_key(view, [t for t in everything if cut.shows(t.at)], known)
-    return {key: fold(view, in_order(found[key]), known) for key in keys if key in found}
+        last = until(ledger, cut)
+        known = governance(last, cursor, cut.shows)
+        reach = _streams_reaching(view, keys, cursor)
+        everything = Reader([view]).streams(reach, last, cursor)
+    shown = known.standing([t for t in everything if cut.shows(t.at)])
+    found = by_key(view, shown, known.rules)
+    return {key: fold(view, in_order(found[key]), known.rules) for key in keys if key in found}
 
 
-def _streams_reaching(view: View, key: str, row: Row | None) -> Iterable[str]:
+def _streams_reaching(view: View, keys: Sequence[str], cursor: sqlite3.Cursor) -> set[str]:
+    """The streams that reach these keys, or did before what they say of them was voided."""
     if view.by_person:
-        return streams_of(key)
-    return streams_in(row) if row else ()
+        return {stream for key in keys for stream in streams_of(key)}
+    live = generations.live(view.name, cursor)
+    if live is None:
+        return set()
+    rows = tables.rows_of(live.table, keys, cursor)
+    streams = {stream for row in rows.values() for stream in streams_in(row)}
+    for key, failure in parking.parked(live, cursor).items():
+        streams.update(failure.reaching if key in keys else ())
+    known = governance(live.position, cursor)
+    struck = Reader([view]).identified(known.voided, live.position, cursor)
+    for key, voided in by_key(view, struck, known.rules).items():
+        streams.update(streams_of_touchpoints(voided) if key in keys else ())
+    return streams
 
 
 def _decoded(view: View, state: str) -> Any:
@@ -177,9 +192,7 @@ def timeline(ledger: Ledger, person: str, cut: Cut = NOW) -> list[Told]:
 def history(ledger: Ledger, view: View, key: str, cut: Cut = NOW) -> list[Told]:
     """All touchpoints that a view reads for one key, whoever they are about, by occurrence."""
     with ledger.store.cursor() as cursor:
-        live = generations.live(view.name, cursor)
-        row = tables.rows_of(live.table, [key], cursor).get(key) if live else None
-    streams = _streams_reaching(view, key, row)
+        streams = _streams_reaching(view, [key], cursor)
     everything = told(ledger.log.streams(streams, until(ledger, cut)), cut)
     key_of = view.key or (lambda envelope: person_of(envelope.subject))
     return [t for t in everything if t.envelope.type in view.reads and key_of(t.envelope) == key]

@@ -8,7 +8,7 @@ indexed, caught up, and switched to. Readers are served from the old generation 
 import fcntl
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ from ledger.intake import Stop
 from ledger.ledger import Ledger
 from ledger.sqlite import Recorder
 from projections import generations, parking, tables
-from projections.fold import Failure
+from projections.fold import Failure, streams_in
 from projections.follower import Follower, Overtaken, RestateNeeded
 from projections.generations import BUILDING, RETIRED, Generation
 from projections.ranges import Folded, Plan, fold_ranges
@@ -176,12 +176,14 @@ class _Build:
 
     def _join_spanning_keys(self, generation: Generation, view: View) -> None:
         """Fold keys that came out of more than one stream again, from all their streams."""
-        if view.by_person:
-            return
         reader, until = Reader([view]), generation.until
         with self.ledger.store.cursor() as cursor:
+            # A run that was interrupted while it caught up had joined them all.
+            if view.by_person or generations.position_of(generation, cursor) >= until > 0:
+                return
             known = governance(until, cursor)
-            spanning = list(tables.spanning_keys(generation.table, cursor))
+            failures = parking.parked(generation, cursor).values()
+            spanning = to_be_joined(generation.table, failures, cursor)
         for start in range(0, len(spanning), SPANNING_KEYS_AT_ONCE):
             self.report("joining", start, len(spanning))
             with self.ledger.store.cursor(write=True, durable=False) as cursor:
@@ -190,6 +192,7 @@ class _Build:
                     row = None
                     try:
                         row = refolder.row(view, key, streams)
+                        parking.unpark(generation, key, cursor)
                     except Exception as error:  # noqa: BLE001 - one key must not stop the others
                         failed = [Failure.of(key, streams, error)]
                         parking.park(generation, failed, until, self.ledger.log.clock(), cursor)
@@ -253,16 +256,39 @@ def _caught_up(
 def rollback(ledger: Ledger, view: View) -> Generation:
     """Serve the generation before the live one again, after it has caught up."""
     with _only_one(ledger):
-        with ledger.store.cursor() as cursor:
-            old = generations.find(view.name, RETIRED, cursor)
-        if old is None:
-            raise LedgerError(f"{view.name} has no earlier generation to go back to")
-        if old.version != view.version:
+        old = _earlier(ledger, view)
+        try:
+            return switch(ledger, view, old, RETIRED)[0]
+        except RestateNeeded:
             raise LedgerError(
-                f"the earlier generation of {view.name} was built by version {old.version} of the "
-                f"view and this Touchstone has version {view.version}: it could not follow it"
-            )
-        return switch(ledger, view, old, RETIRED)[0]
+                f"rules for the past were published since {view.name} left its earlier "
+                "generation, which does not know them; rebuild it instead"
+            ) from None
+
+
+def _earlier(ledger: Ledger, view: View) -> Generation:
+    with ledger.store.cursor() as cursor:
+        old = generations.find(view.name, RETIRED, cursor)
+    if old is None:
+        raise LedgerError(f"{view.name} has no earlier generation to go back to")
+    if old.version != view.version:
+        raise LedgerError(
+            f"the earlier generation of {view.name} was built by version {old.version} of the "
+            f"view and this Touchstone has version {view.version}: it could not follow it"
+        )
+    return old
+
+
+def to_be_joined(
+    table: str, failures: Collection[Failure], cursor: sqlite3.Cursor
+) -> list[tuple[str, list[str]]]:
+    """Keys that several streams reach or that could not be folded from one, with all streams."""
+    joined = {key: set(streams) for key, streams in tables.spanning_keys(table, cursor)}
+    for failure in failures:
+        joined.setdefault(failure.key, set()).update(failure.reaching)
+    for key, row in tables.rows_of(table, [f.key for f in failures], cursor).items():
+        joined[key].update(streams_in(row))
+    return [(key, sorted(streams)) for key, streams in sorted(joined.items())]
 
 
 def _done_ranges(generation: Generation, cursor: sqlite3.Cursor) -> frozenset[int]:

@@ -3,7 +3,7 @@
 import sqlite3
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -12,10 +12,11 @@ from ledger.governance import governance
 from ledger.intake import Stop
 from ledger.ledger import Ledger
 from projections import generations, parking, tables
+from projections.fold import Failure
 from projections.generations import Generation
 from projections.ranges import Plan, fold_ranges
 from projections.reading import Reader
-from projections.rebuild import Interrupted, Report, silent
+from projections.rebuild import Interrupted, Report, silent, to_be_joined
 from projections.refolding import Refolder
 from projections.view import View
 
@@ -52,9 +53,9 @@ def verify(
             return Verified(name=view.name, position=0, rows=0, differences=0, keys=[])
         plan = Plan(ledger.address.path, (view,), live.position)
         with _scratch(folder) as scratch:
-            _fold_afresh(plan, scratch, workers, report, stop)
+            failed = _fold_afresh(plan, scratch, workers, report, stop)
             if not view.by_person:
-                _join_spanning_keys(view, live, scratch, cursor)
+                _join_spanning_keys(view, live, failed, scratch, cursor)
         return _compared(view, live, cursor)
 
 
@@ -89,28 +90,37 @@ def _scratch(folder: str) -> Iterator[sqlite3.Cursor]:
 
 def _fold_afresh(
     plan: Plan, scratch: sqlite3.Cursor, workers: int, report: Report, stop: Stop | None
-) -> None:
+) -> list[Failure]:
+    """Fill the scratch table; returns the folds that raised, whose keys are missing in it."""
     done = 0
+    failed: list[Failure] = []
     for folded in fold_ranges(plan, range(plan.ranges), workers):
         scratch.execute("BEGIN")
-        tables.add_rows(FRESH, folded.rows[plan.views[0].name][0], scratch)
+        rows, failures = folded.rows[plan.views[0].name]
+        tables.add_rows(FRESH, rows, scratch)
         scratch.execute("COMMIT")
+        failed += failures
         done += folded.touchpoints
         report("folding", done, plan.until)
         if stop is not None and stop.requested:
             raise Interrupted("the verification was interrupted; nothing was changed")
+    return failed
 
 
 def _join_spanning_keys(
     view: View,
     live: Generation,
+    failed: Sequence[Failure],
     scratch: sqlite3.Cursor,
     cursor: sqlite3.Cursor,
 ) -> None:
     known = governance(live.position, cursor)
     refolder = Refolder(Reader([view]), known, live.position, cursor)
-    for key, streams in tables.spanning_keys(FRESH, scratch):
-        row = refolder.row(view, key, streams)
+    for key, streams in to_be_joined(FRESH, failed, scratch):
+        row = None
+        # A key that cannot be folded has no fresh row, and so differs unless it is parked.
+        with suppress(Exception):
+            row = refolder.row(view, key, streams)
         tables.replace_spanning_key(FRESH, key, row, scratch)
 
 

@@ -9,6 +9,9 @@ import msgspec
 from domain.occurred import Occurred
 from domain.rules import Rules
 
+ALWAYS, NEVER = -(2**63), 2**63 - 1
+"""Moments before and after all others, in microseconds since 1970."""
+
 
 @dataclass(frozen=True)
 class View:
@@ -19,8 +22,10 @@ class View:
     `reads` names the types that the fold looks at, each with the fields of `data` that it reads;
     others are not decoded.
     `key` gives the key of a touchpoint; without it the key is the person.
-    `wanted` narrows `reads` to the types that matter under the rules, for a view whose answer
-    depends on rules; such a view is restated when a rule is published for the past.
+    `wanted` narrows `reads` to the types that matter under the rules, each with the moment from
+    which it does (microseconds since 1970), for a view whose answer depends on rules. Such a view
+    is restated when a rule is published for the past; of one for the future, what occurred before
+    must not take notice, so `wanted` may give nothing an earlier moment than the rule has.
     `columns` are what lists and analysts see beside the key: a name and a path into the state.
     """
 
@@ -30,16 +35,16 @@ class View:
     state: type[msgspec.Struct]
     evolve: Callable[[Any, Occurred, Rules], Any]
     key: Callable[[Any], str] | None = None
-    wanted: Callable[[Rules], frozenset[str]] | None = None
+    wanted: Callable[[Rules], Mapping[str, int]] | None = None
     columns: tuple[tuple[str, str], ...] = ()
 
     @property
     def by_person(self) -> bool:
         return self.key is None
 
-    def types(self, rules: Rules) -> frozenset[str]:
-        """The types of touchpoint that can change this view under these rules."""
-        return self.wanted(rules) if self.wanted else frozenset(self.reads)
+    def since(self, rules: Rules) -> Mapping[str, int]:
+        """From which moment each type of touchpoint can change this view under these rules."""
+        return self.wanted(rules) if self.wanted else dict.fromkeys(self.reads, ALWAYS)
 
 
 def union_of_reads(views: "tuple[View, ...]") -> dict[str, frozenset[str]]:

@@ -19,7 +19,7 @@ from cli.asking import (
     until_option,
 )
 from cli.exits import NotFound
-from cli.moments import shown_iso
+from cli.moments import shown_date
 from cli.output import Column, Record
 from cli.revealing import clear_subjects, clear_told, clear_traits, fetch_keys
 from cli.session import Session, pass_session, warn_if_behind
@@ -53,8 +53,8 @@ def command() -> None:
 )
 @limit_option
 @pass_session
-def list_(session: Session, find: str | None, limit: int | None) -> None:
-    """List customers: since when they are known, and how much there is of them."""
+def list_(session: Session, /, find: str | None, limit: int | None) -> None:
+    """List customers, or find one by address or number."""
     with session.ledger() as ledger:
         warn_if_behind(session, ledger)
         if find is None:
@@ -64,13 +64,13 @@ def list_(session: Session, find: str | None, limit: int | None) -> None:
             found = _found(ledger, search_token(ledger, find))
             empty = "nobody was seen with this address or number"
         columns = [
-            Column("Customer", lambda r: r["customer"], wraps=True),
-            Column("Name", lambda r: r["name"], wraps=True),
-            Column("First seen", lambda r: shown_iso(r["first_seen"], session.zone)),
-            Column("Last seen", lambda r: shown_iso(r["last_seen"], session.zone)),
-            Column("Touchpoints", lambda r: r["touchpoints"], number=True),
-            Column("Orders", lambda r: r["orders"], number=True),
-            Column("Open", lambda r: r["tickets_open"], number=True),
+            Column("customer", lambda r: r["customer"], wraps=True, characters_min=12),
+            Column("name", lambda r: r["name"], wraps=True),
+            Column("first seen", lambda r: shown_date(r["first_seen"], session.zone)),
+            Column("last seen", lambda r: shown_date(r["last_seen"], session.zone)),
+            Column("touchpoints", lambda r: r["touchpoints"], number=True),
+            Column("orders", lambda r: r["orders"], number=True),
+            Column("open", lambda r: r["tickets_open"], number=True),
         ]
         session.printer.records(_entries(ledger, islice(found, limit)), columns, empty)
 
@@ -111,9 +111,10 @@ def _entry(ledger: Ledger, customer: str, state: Customer) -> Record:
 @click.argument("subject")
 @cut_options
 @pass_session
-def show(session: Session, subject: str, cut: Cut) -> None:
-    """Show all that is known of a customer, now or as it was at any time.
+def show(session: Session, /, subject: str, cut: Cut) -> None:
+    """Show the 360° view of one customer.
 
+    It is of now, or with --as-of and --known-at of any other time.
     SUBJECT is a kind and a value, such as customer:42 or email:ana@example.com.
     """
     with session.ledger() as ledger:
@@ -141,9 +142,12 @@ def _nothing_known(subject: str, cut: Cut) -> str:
 @cut_options
 @pass_session
 def timeline_(
-    session: Session, subject: str, limit: int | None, cut: Cut, **wanted: Any
+    session: Session, /, subject: str, limit: int | None, cut: Cut, **wanted: Any
 ) -> None:
-    """Tell what happened with a customer, in the order in which it occurred."""
+    """Tell what happened with a customer.
+
+    Touchpoints come in the order in which they occurred, whenever they were recorded.
+    """
     with session.ledger() as ledger:
         person = person_named(session, ledger, subject)
         told = [t for t in timeline(ledger, person, cut) if _is_wanted(t, **wanted)]

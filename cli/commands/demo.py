@@ -123,11 +123,10 @@ def _interesting_customer(ledger: Ledger) -> str:
     def interest(listed: tuple[str, Any]) -> tuple[int, int]:
         key, state = listed
         member = members.get(key)
-        accounts = member.programmes.values() if member else ()
-        points = [balance(account, now) for account in accounts]
-        told = sum((b.active >= 30) + (b.spent > 0) + (b.expired > 0) for b in points)
-        tickets = sum(status in RESOLVED for status in state.tickets.values())
-        return told + min(tickets, 2), len(state.channels)
+        points = [balance(account, now) for account in member.programmes.values()] if member else []
+        kinds = sum((b.active >= 30) + (b.spent > 0) + (b.expired > 0) for b in points)
+        resolved = sum(status in RESOLVED for status in state.tickets.values())
+        return kinds + min(resolved, 2) + min(len(state.orders), 4), len(state.channels)
 
     listed = query.listing(ledger, CUSTOMERS)
     named = [entry for entry in listed if entry[0].startswith("customer:")]

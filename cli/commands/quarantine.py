@@ -44,6 +44,10 @@ def _where(record: Record) -> str:
     return f"{context.get('file', record['door'])}" + (f", {place}" if place else "")
 
 
+def _why(record: Record) -> str:
+    return f"{record['path']}: {record['message']}" if record["path"] else record["message"]
+
+
 @command.command("list")
 @click.option("--status", type=click.Choice((*STATUSES, "any")), default=WAITING, show_default=True)
 @click.option("-n", "count", type=click.IntRange(1), help="At most so many, oldest first.")
@@ -57,9 +61,8 @@ def list_(session: Session, status: str, count: int | None) -> None:
     columns = [
         Column("entry", lambda r: r["entry"], number=True, style="bold"),
         Column("received", lambda r: times[r["entry"]]),
-        Column("where", _where, wraps=True),
-        Column("path", lambda r: r["path"]),
-        Column("reason", lambda r: r["message"], wraps=True),
+        Column("where", _where),
+        Column("reason", _why, wraps=True),
         Column("times", lambda r: r["times"], number=True),
     ]
     records = [_record(entry) for entry in entries]

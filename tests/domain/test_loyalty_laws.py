@@ -5,7 +5,7 @@ from decimal import Decimal
 from itertools import pairwise
 
 import msgspec
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.lots import Account, balance, expiring, has_expired, standings
@@ -28,6 +28,7 @@ from schemas.purchase import OrderCancelled, OrderCompleted, OrderRefunded
 from schemas.survey import SurveyAnswered
 from schemas.touchpoint import Touchpoint
 
+UNTIMED = settings(deadline=None)
 HOUR = 3_600_000_000
 START = 20_500 * 24 * HOUR
 DAYS = 30
@@ -121,6 +122,7 @@ def steps(life: list[Occurred], rules: Rules) -> Iterator[tuple[int, Account]]:
                     yield at, account
 
 
+@UNTIMED
 @given(lives(), rules_known())
 def test_the_parts_of_the_balance_always_make_up_what_was_earned(
     life: list[Occurred], rules: Rules
@@ -131,6 +133,7 @@ def test_the_parts_of_the_balance_always_make_up_what_was_earned(
         assert min(now.active, now.pending, now.spent, now.expired, now.negative) >= 0
 
 
+@UNTIMED
 @given(lives(), rules_known())
 def test_no_lot_pays_more_than_it_earned_and_every_point_paid_serves_a_claim(
     life: list[Occurred], rules: Rules
@@ -148,6 +151,7 @@ def test_no_lot_pays_more_than_it_earned_and_every_point_paid_serves_a_claim(
         assert account.negative == sum(claim.unpaid for claim in account.claims)
 
 
+@UNTIMED
 @given(lives(), rules_known())
 def test_what_has_expired_is_never_spent(life: list[Occurred], rules: Rules) -> None:
     member = Member()
@@ -163,6 +167,7 @@ def test_what_has_expired_is_never_spent(life: list[Occurred], rules: Rules) -> 
             assert not has_expired(lot, touchpoint.at) or lot.used <= before
 
 
+@UNTIMED
 @given(lives(), rules_known())
 def test_whoever_is_in_debt_has_nothing_left(life: list[Occurred], rules: Rules) -> None:
     for at, account in steps(life, rules):
@@ -170,6 +175,7 @@ def test_whoever_is_in_debt_has_nothing_left(life: list[Occurred], rules: Rules)
         assert not now.negative or now.active == now.pending == 0
 
 
+@UNTIMED
 @given(lives(), rules_known())
 def test_lots_and_schedule_agree_with_the_balance(life: list[Occurred], rules: Rules) -> None:
     for at, account in steps(life, rules):
@@ -184,6 +190,7 @@ def test_lots_and_schedule_agree_with_the_balance(life: list[Occurred], rules: R
         assert all(earlier < later for (earlier, _), (later, _) in pairwise(schedule))
 
 
+@UNTIMED
 @given(lives(), rules_known())
 def test_a_fold_that_is_stored_and_read_back_goes_on_as_if_nothing_had_been(
     life: list[Occurred], rules: Rules
@@ -196,6 +203,7 @@ def test_a_fold_that_is_stored_and_read_back_goes_on_as_if_nothing_had_been(
         assert stored == msgspec.json.encode(whole)
 
 
+@UNTIMED
 @given(lives(), rules_known())
 def test_a_statement_ends_at_the_balance(life: list[Occurred], rules: Rules) -> None:
     member = Member()
@@ -214,6 +222,7 @@ def test_a_statement_ends_at_the_balance(life: list[Occurred], rules: Rules) -> 
             assert line.balance == running
 
 
+@UNTIMED
 @given(lives(), rules_known(), HOURS)
 def test_a_statement_is_the_beginning_of_every_longer_one(
     life: list[Occurred], rules: Rules, hour: int
@@ -224,6 +233,7 @@ def test_a_statement_is_the_beginning_of_every_longer_one(
     assert shorter == [line for line in longer if line.at <= until]
 
 
+@UNTIMED
 @given(lives(), rules_known(), st.lists(st.tuples(HOURS, st.integers(1, 12)), max_size=6))
 def test_what_is_redeemed_on_request_never_makes_a_debt(
     life: list[Occurred], rules: Rules, requests: list[tuple[int, int]]
@@ -249,6 +259,7 @@ def test_what_is_redeemed_on_request_never_makes_a_debt(
                 assert member.programmes["main"].negative == 0
 
 
+@UNTIMED
 @given(lives(), rules_known())
 def test_an_order_has_earned_what_the_rules_of_its_moment_give_for_what_is_left(
     life: list[Occurred], rules: Rules

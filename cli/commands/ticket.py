@@ -1,0 +1,209 @@
+"""`touchstone ticket`: the board, one ticket, and what happened with it."""
+
+from collections.abc import Iterable, Iterator
+from datetime import tzinfo
+from heapq import nsmallest
+from typing import Any, get_args
+
+import click
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from cli.asking import cut_options, limit_option, moment_of, person_named
+from cli.exits import NotFound
+from cli.moments import shown_date, shown_iso
+from cli.output import Column, Record, clean
+from cli.revealing import clear_subject, clear_subjects, clear_title, clear_told, fetch_keys
+from cli.session import Session, pass_session, warn_if_behind
+from cli.telling import TIMELINE_COLUMNS, TIMELINE_FIELDS, days, timeline_record
+from domain import tickets
+from domain.tickets import RESOLVED, STATUSES, Ticket
+from ledger.ledger import Ledger
+from projections.query import Cut, history, state_of, subjects_of, walk
+from projections.tickets import TICKETS
+from schemas.ticket import Priority
+from schemas.wording import lasting
+
+URGENT_FIRST = tuple(reversed(get_args(Priority)))
+LABEL_CHARACTERS = 14
+LIST_FIELDS = (
+    "ticket", "customer", "status", "priority", "assignee", "team", "kind", "title",
+    "opened_at", "first_response_at", "resolved_at", "closed_at", "reopens",
+)  # fmt: skip
+EXAMPLES = """\b
+Examples:
+  touchstone ticket list --open --priority urgent --priority high
+  touchstone ticket list --customer email:ana@example.com
+  touchstone ticket show T-1 --as-of 2026-03-01
+  touchstone ticket history T-1
+"""
+
+
+@click.group(epilog=EXAMPLES)
+def command() -> None:
+    """Tickets: the board, one ticket, its history."""
+
+
+@command.command("list")
+@click.option(
+    "--status", "statuses", multiple=True, type=click.Choice(STATUSES),
+    help="Only this status (may be repeated).",
+)  # fmt: skip
+@click.option("--assignee", metavar="AGENT", help="Only what this agent has.")
+@click.option(
+    "--priority", "priorities", multiple=True, type=click.Choice(URGENT_FIRST),
+    help="Only this priority (may be repeated).",
+)  # fmt: skip
+@click.option("--customer", metavar="SUBJECT", help="Only the tickets of this customer.")
+@click.option("--open", "only_open", is_flag=True, help="Only what is not solved or closed.")
+@limit_option
+@pass_session
+def list_(
+    session: Session,
+    /,
+    statuses: tuple[str, ...],
+    assignee: str | None,
+    priorities: tuple[str, ...],
+    customer: str | None,
+    only_open: bool,
+    limit: int | None,
+) -> None:
+    """List tickets, the most urgent first.
+
+    Of those that are equally urgent the oldest comes first.
+    """
+    with session.ledger() as ledger:
+        warn_if_behind(session, ledger)
+        subjects = subjects_of(person_named(session, ledger, customer)) if customer else ()
+
+        def is_wanted(ticket: Ticket) -> bool:
+            return (
+                (not statuses or ticket.status in statuses)
+                and (assignee is None or ticket.assignee == assignee)
+                and (not priorities or ticket.priority in priorities)
+                and (not subjects or ticket.customer in subjects)
+                and not (only_open and ticket.status in RESOLVED)
+            )
+
+        found = (ticket for _, ticket in walk(ledger, TICKETS) if is_wanted(ticket))
+        board = sorted(found, key=_rank) if limit is None else nsmallest(limit, found, key=_rank)
+        session.printer.records(
+            _entries(ledger, board, ledger.log.clock()),
+            _columns(session.zone),
+            "no tickets that fit",
+        )
+
+
+def _rank(ticket: Ticket) -> tuple[int, int, str]:
+    return URGENT_FIRST.index(ticket.priority), ticket.opened_at or 0, ticket.ticket
+
+
+def _columns(zone: tzinfo) -> list[Column]:
+    return [
+        Column("ticket", lambda r: r["ticket"], wraps=True),
+        Column("priority", lambda r: r["priority"]),
+        Column("status", lambda r: r["status"].replace("_", " ")),
+        Column("opened", lambda r: shown_date(r["opened_at"], zone)),
+        Column("customer", lambda r: r["customer"], wraps=True),
+        Column("assignee", lambda r: r["assignee"] or r["team"], wraps=True),
+        Column("title", lambda r: r["title"], wraps=True),
+    ]
+
+
+def _entries(ledger: Ledger, board: list[Ticket], now: int) -> Iterator[Record]:
+    names = clear_subjects(ledger, {ticket.customer for ticket in board})
+    fetch_keys(ledger, {ticket.title.subject for ticket in board if ticket.title})
+    for ticket in board:
+        shown = tickets.show(ticket, now)
+        record = {name: shown[name] for name in LIST_FIELDS}
+        record["customer"] = names[ticket.customer]
+        if record["title"] is not None:
+            record["title"] = clear_title(ledger, record["title"])["value"]
+        yield record
+
+
+@command.command("show")
+@click.argument("ticket_id", metavar="ID")
+@cut_options
+@pass_session
+def show(session: Session, /, ticket_id: str, cut: Cut) -> None:
+    """Show how a ticket stands, and how long it took."""
+    with session.ledger() as ledger:
+        warn_if_behind(session, ledger)
+        ticket: Ticket | None = state_of(ledger, TICKETS, ticket_id, cut)
+        if ticket is None:
+            raise _unknown(ticket_id, cut)
+        record = tickets.show(ticket, moment_of(ledger, cut))
+        record["customer"] = clear_subject(ledger, ticket.customer)
+        if record["title"] is not None:
+            record["title"] = clear_title(ledger, record["title"])
+        session.printer.record(record, lambda: _page(record, session.zone))
+
+
+def _unknown(ticket_id: str, cut: Cut) -> NotFound:
+    if cut.now:
+        return NotFound(f"there is no ticket {ticket_id}; `touchstone ticket list` lists them all")
+    return NotFound(f"nothing was known of ticket {ticket_id} at that time")
+
+
+def _page(record: Record, zone: tzinfo) -> Iterable[RenderableType]:
+    title = record["title"]["value"] if record["title"] else ""
+    yield Text.assemble((clean(f"ticket {record['ticket']}"), "bold"), f"  {clean(title)}")
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(no_wrap=True, min_width=LABEL_CHARACTERS, style="dim")
+    grid.add_column(overflow="fold")
+    for label, text in _lines(record, zone):
+        if text:
+            grid.add_row(label, Text(clean(text)))
+    yield grid
+
+
+def _lines(record: Record, zone: tzinfo) -> Iterator[tuple[str, str | None]]:
+    kind = f" {record['kind']}" if record["kind"] else ""
+    yield "status", f"{record['status'].replace('_', ' ')}, {record['priority']}{kind}"
+    yield "customer", record["customer"]
+    team = f" of team {record['team']}" if record["team"] else ""
+    yield "assignee", (record["assignee"] or "nobody") + team
+    yield "opened", _moment(record["opened_at"], None, zone)
+    yield "answered", _moment(record["first_response_at"], record["first_response_seconds"], zone)
+    yield "resolved", _moment(record["resolved_at"], record["resolution_seconds"], zone)
+    if record["last_resolved_at"] != record["resolved_at"]:
+        took = record["full_resolution_seconds"]
+        yield "again", _moment(record["last_resolved_at"], took, zone)
+    yield "closed", _moment(record["closed_at"], None, zone)
+    comments = record["comments"]
+    yield "comments", f"{comments['public']:,} public, {comments['internal']:,} internal"
+    yield "time in", ", ".join(_spent(record["seconds"]))
+    yield "reopened", f"{record['reopens']:,} times" if record["reopens"] else None
+    yield "merged into", record["merged_into"]
+    yield "anomalies", f"{record['anomalies']:,}" if record["anomalies"] else None
+
+
+def _moment(time: str | None, seconds: float | None, zone: tzinfo) -> str | None:
+    took = "" if seconds is None else f", after {lasting(seconds)}"
+    return shown_iso(time, zone) + took if time else None
+
+
+def _spent(seconds: dict[str, float]) -> list[str]:
+    return [f"{name.replace('_', ' ')} {lasting(s)}" for name, s in seconds.items() if s]
+
+
+@command.command("history")
+@click.argument("ticket_id", metavar="ID")
+@cut_options
+@pass_session
+def history_(session: Session, /, ticket_id: str, cut: Cut) -> None:
+    """Tell what happened with a ticket, whoever did it."""
+    with session.ledger() as ledger:
+        warn_if_behind(session, ledger)
+        told = history(ledger, TICKETS, ticket_id, cut)
+        if not told:
+            raise _unknown(ticket_id, cut)
+        records: list[dict[str, Any]] = [timeline_record(t) for t in clear_told(ledger, told)]
+        session.printer.records(
+            records,
+            TIMELINE_COLUMNS,
+            layout=lambda listed: days(listed, session.zone),
+            csv_fields=TIMELINE_FIELDS,
+        )

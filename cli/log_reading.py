@@ -1,0 +1,114 @@
+"""Reads the log for windows: page by page, chosen by filters, in clear, as CloudEvents."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import msgspec
+
+from cli.asking import stored_subject
+from cli.revealing import clear_stored
+from ledger.ledger import Ledger
+from ledger.log import Stored
+from ledger.personal import ERASED
+from projections.query import Told
+from schemas.encoding import plain
+from schemas.envelope import Envelope
+from schemas.personal_fields import personal_fields
+from schemas.registry import BY_TYPE
+from schemas.subject import stream_of
+
+PAGE_TOUCHPOINTS = 1_000
+_NAMED = ("sequence", "correlationid", "causationid", "traceparent")
+_encode = msgspec.json.Encoder().encode
+
+
+class _When(msgspec.Struct):
+    """All that is decoded of a touchpoint to see whether it occurred in time."""
+
+    at: int
+
+
+_when = msgspec.json.Decoder(_When).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What is wanted of the log. Times are of occurrence, in microseconds since 1970, inclusive."""
+
+    first: int = 1
+    types: tuple[str, ...] = ()
+    stream: str | None = None
+    since: int | None = None
+    until: int | None = None
+    limit: int | None = None
+
+    @classmethod
+    def of(
+        cls, ledger: Ledger, *, first: int | None, subject: str | None, **others: Any
+    ) -> "Filter":
+        """The filter that the options of a command state."""
+        stream = None if subject is None else stream_of(stored_subject(ledger, subject)).hex
+        return cls(first=first or 1, stream=stream, **others)
+
+    def passes(self, stored: Stored) -> bool:
+        if self.types and stored.topic not in self.types:
+            return False
+        if self.since is None and self.until is None:
+            return True
+        at = _when(stored.state).at
+        return (self.since is None or at >= self.since) and (self.until is None or at <= self.until)
+
+
+def read(ledger: Ledger, chosen: Filter) -> Iterator[Told]:
+    """The chosen touchpoints in clear, in the order of positions, up to where the log ends now."""
+    passing = (stored for stored in _stored(ledger, chosen) if chosen.passes(stored))
+    rest = islice(passing, chosen.limit)
+    while page := list(islice(rest, PAGE_TOUCHPOINTS)):
+        yield from clear_stored(ledger, page)
+
+
+def _stored(ledger: Ledger, chosen: Filter) -> Iterator[Stored]:
+    if chosen.stream is not None:
+        everything = ledger.log.streams([chosen.stream])
+        yield from (stored for stored in everything if stored.position >= chosen.first)
+        return
+    after, head = chosen.first - 1, ledger.log.head().position
+    while page := ledger.log.page(after, PAGE_TOUCHPOINTS, head):
+        yield from page
+        after = page[-1].position
+
+
+def cloud_event(envelope: Envelope[Any]) -> bytes:
+    """A (clear) touchpoint as a CloudEvent in structured JSON, as it could come in by a door."""
+    event: dict[str, Any] = {
+        "specversion": "1.0",
+        "id": envelope.id,
+        "source": envelope.source,
+        "type": envelope.type,
+        "subject": envelope.subject,
+        "time": envelope.time,
+    }
+    event.update((name, value) for name in _NAMED if (value := getattr(envelope, name)))
+    if isinstance(envelope.extensions, dict):
+        event.update(envelope.extensions)
+    return _encode(event | {"data": _data(envelope)})
+
+
+def _data(envelope: Envelope[Any]) -> dict[str, Any]:
+    """The fields of the touchpoint; optional ones that are erased are left out, as absent."""
+    cls = BY_TYPE[envelope.type]
+    data: dict[str, Any] = plain(envelope.data)
+    for field in personal_fields(cls):
+        parent: Any = data
+        for name in field.path[:-1]:
+            parent = parent.get(name, {})
+        if parent.get(field.path[-1]) == ERASED and _may_be_absent(cls, field.path):
+            del parent[field.path[-1]]
+    return data
+
+
+def _may_be_absent(cls: type[Any], path: tuple[str, ...]) -> bool:
+    """Whether a field can be left out. Those inside a part of the touchpoint always can."""
+    return len(path) > 1 or cls.__dataclass_fields__[path[0]].default is None

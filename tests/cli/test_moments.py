@@ -1,0 +1,89 @@
+"""Moments as people type them, and times as they are shown."""
+
+from datetime import UTC, datetime, timedelta, tzinfo
+from zoneinfo import ZoneInfo
+
+import click
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cli.moments import Moment, Zone, shown_clock, shown_date, shown_day, shown_iso, shown_time
+from cli.session import Session
+from schemas.fields import microseconds, rfc3339
+from tests.cli.facts import order, record
+from tests.cli.running import Shell
+
+ROME = ZoneInfo("Europe/Rome")
+
+
+def read(text: str, zone: tzinfo = UTC, *, starts: bool = False) -> datetime:
+    context = click.Context(click.Command("x"), obj=Session(zone=zone))
+    at = Moment(starts=starts).convert(text, None, context)
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at)
+
+
+def test_a_bare_date_is_the_end_of_its_day_or_the_start() -> None:
+    end = datetime(2026, 3, 1, 23, 59, 59, 999_999, tzinfo=UTC)
+    assert read("2026-03-01") == read("20260301") == end
+    assert read("2026-03-01", starts=True) == datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def test_a_day_is_as_long_as_it_is_in_the_zone() -> None:
+    # The clocks of Rome go forward on 29 March 2026.
+    start, end = read("2026-03-29", ROME, starts=True), read("2026-03-29", ROME)
+    assert end - start == timedelta(hours=23) - timedelta(microseconds=1)
+
+
+def test_a_time_without_offset_is_of_the_zone_and_one_with_it_is_not() -> None:
+    assert read("2026-03-01T10:00", ROME) == datetime(2026, 3, 1, 9, tzinfo=UTC)
+    assert read("2026-03-01T10:00:00+05:00", ROME) == datetime(2026, 3, 1, 5, tzinfo=UTC)
+    assert read("2026-03-01T10:00:00Z", ROME) == datetime(2026, 3, 1, 10, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "ago"),
+    [("-30d", timedelta(days=30)), ("-2w", timedelta(weeks=2)), ("-90m", timedelta(minutes=90))],
+)
+def test_so_long_ago_is_counted_from_now(text: str, ago: timedelta) -> None:
+    assert abs(datetime.now(UTC) - ago - read(text)) < timedelta(minutes=1)
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "2026-13-01", "-5y", "2026-03-01T25:00", "9"])
+def test_what_is_no_time_is_refused_with_examples(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="2026-03-01T10:00"):
+        read(text)
+
+
+@given(st.datetimes(datetime(1, 2, 1), datetime(9999, 11, 1), timezones=st.just(UTC)))  # noqa: DTZ001
+def test_a_time_that_was_printed_is_read_again(moment: datetime) -> None:
+    assert read(rfc3339(microseconds(moment)), ROME) == moment
+
+
+def test_zones_go_by_their_names() -> None:
+    assert Zone().convert("Europe/Rome", None, None) == ROME
+    for name in ("Nowhere/Land", "../etc/passwd", ""):
+        with pytest.raises(click.BadParameter):
+            Zone().convert(name, None, None)
+
+
+def test_times_are_shown_on_the_clocks_of_the_zone() -> None:
+    text = "2026-03-01T23:30:15Z"
+    at = microseconds(datetime.fromisoformat(text))
+    assert shown_time(at, ROME) == shown_iso(text, ROME) == "2026-03-02 00:30"
+    assert shown_iso(text, ROME, seconds=True) == "2026-03-02 00:30:15"
+    assert (shown_date(text, UTC), shown_date(text, ROME)) == ("2026-03-01", "2026-03-02")
+    assert (shown_day(text, ROME), shown_clock(text, ROME)) == ("Monday, 2 March 2026", "00:30")
+    assert (shown_time(None, UTC), shown_iso(None, UTC), shown_date(None, UTC)) == ("", "", "")
+
+
+def test_the_zone_moves_the_days_that_are_asked_for(shell: Shell) -> None:
+    record(shell, order("A1", "1", "2026-03-01T23:30:00Z"))
+
+    def told(*options: str) -> str:
+        return shell("log", "list", "--since", "2026-03-02", *options).out
+
+    assert told() == ""
+    assert told("--tz", "Europe/Rome")
+    assert shell("--tz", "Europe/Rome", "log", "list", "--until", "2026-03-01").out == ""
+    assert shell("log", "list", "--tz", "Nowhere").code == 2

@@ -1,0 +1,167 @@
+"""The keys: made once, readable by their owner only, and one for each subject for ever."""
+
+import multiprocessing
+import stat
+from pathlib import Path
+
+import pytest
+
+import ledger.keyring
+from ledger.errors import KeysMissing, LedgerError, NotInitialised, SchemaMismatch
+from ledger.keyfile import create_key_file, read_key_file
+from ledger.keyring import Keyring
+from ledger.ledger import Address, Ledger, create_ledger, open_ledger, parse_url
+from tests.ledger.sending import order, plain_connection, send
+
+MASTER = bytes(range(32))
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_only_their_owner_can_read_the_keys(address: Address) -> None:
+    assert mode(address.keys) == 0o600
+    assert mode(address.keyring) == 0o600
+
+
+def test_keys_are_never_overwritten(address: Address) -> None:
+    before = address.keys.read_bytes()
+    with pytest.raises(FileExistsError):
+        create_key_file(address.keys, "another")
+    assert create_ledger(address) is False
+    assert address.keys.read_bytes() == before
+
+
+def test_keys_do_not_show_when_they_are_printed(address: Address) -> None:
+    keys = read_key_file(address.keys)
+    assert keys.master.hex() not in repr(keys)
+    assert repr(keys.master) not in repr(keys)
+
+
+def test_without_its_key_file_a_ledger_does_not_open(address: Address) -> None:
+    address.keys.unlink()
+    with pytest.raises(KeysMissing, match="restore it from where its backup is kept"):
+        open_ledger(address)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{}", b"not JSON", b"\xff\xfe", b'{"format":1,"ledger_id":"x","master":"!",'
+                b'"token":"","signing":""}'],
+)  # fmt: skip
+def test_a_file_of_something_else_is_not_taken_for_keys(address: Address, content: bytes) -> None:
+    address.keys.write_bytes(content)
+    with pytest.raises(KeysMissing, match="is not a key file"):
+        open_ledger(address)
+
+
+def test_the_keys_of_another_ledger_are_told_from_its_own(address: Address) -> None:
+    address.keys.unlink()
+    create_key_file(address.keys, "another")
+    with pytest.raises(KeysMissing, match="belongs to another ledger"):
+        open_ledger(address)
+
+
+def test_without_the_subjects_keys_a_ledger_does_not_open(address: Address) -> None:
+    address.keyring.unlink()
+    with pytest.raises(KeysMissing, match="subjects' keys"):
+        open_ledger(address)
+
+
+def test_keys_that_an_interrupted_init_has_left_are_taken_up_again(tmp_path: Path) -> None:
+    address = parse_url(f"sqlite:///{tmp_path / 'ledger.db'}")
+    keys = create_key_file(address.keys, "the-first")
+    assert create_ledger(address) is True
+    assert read_key_file(address.keys) == keys
+    open_ledger(address).close()
+
+
+def test_where_there_is_no_ledger_the_way_to_make_one_is_named(tmp_path: Path) -> None:
+    address = parse_url(f"sqlite:///{tmp_path / 'none.db'}")
+    with pytest.raises(NotInitialised, match="touchstone init"):
+        open_ledger(address)
+    address.path.write_bytes(b"this is some other file, and no database at all" * 100)
+    with pytest.raises(NotInitialised, match="is not a ledger"):
+        open_ledger(address)
+
+
+def test_a_ledger_of_a_newer_touchstone_is_left_alone(address: Address) -> None:
+    with plain_connection(address.path) as connection:
+        connection.execute("PRAGMA user_version = 999")
+    with pytest.raises(SchemaMismatch, match="upgrade Touchstone"):
+        open_ledger(address)
+
+
+@pytest.mark.parametrize("url", ["postgres://me:secret@host/db", "sqlite:///", "ledger.db", ""])
+def test_an_address_of_another_form_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(LedgerError, match="not of the form") as caught:
+        parse_url(url)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.fixture
+def keyring(tmp_path: Path) -> Keyring:
+    made = Keyring(tmp_path / "keyring", MASTER)
+    made.create()
+    return made
+
+
+def test_a_subject_keeps_its_key_and_shares_it_with_nobody(keyring: Keyring) -> None:
+    keys = keyring.ensure(["customer:1", "customer:2"])
+    assert keyring.ensure(["customer:2", "customer:3"])["customer:2"] == keys["customer:2"]
+    assert len({*keys.values(), keyring.ensure(["customer:3"])["customer:3"]}) == 3
+    assert keyring.find(["customer:1", "customer:9"]) == {"customer:1": keys["customer:1"]}
+
+
+def test_keys_are_there_for_another_process_and_wrapped_in_the_file(
+    keyring: Keyring, tmp_path: Path
+) -> None:
+    keys = keyring.ensure(["customer:1"])
+    again = Keyring(tmp_path / "keyring", MASTER)
+    assert again.find(["customer:1"]) == keys
+    again.close()
+    keyring.close()
+    assert keys["customer:1"] not in (tmp_path / "keyring").read_bytes()
+
+
+def test_keys_are_found_also_when_there_are_more_than_are_kept_in_memory(
+    keyring: Keyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger.keyring, "CACHED_KEYS_MAX", 3)
+    subjects = [f"customer:{n}" for n in range(8)]
+    keys = {s: keyring.ensure([s])[s] for s in subjects}
+    for start in range(8):
+        wanted = [subjects[(start + n) % 8] for n in range(3)]
+        assert keyring.find(wanted) == {s: keys[s] for s in wanted}
+    assert keyring.find(subjects) == keys
+    assert keyring.ensure(subjects) == keys
+
+
+def _keys_made_by_one_process(path: Path, subjects: list[str]) -> dict[str, bytes]:
+    keyring = Keyring(path, MASTER)
+    try:
+        return {s: keyring.ensure([s])[s] for s in subjects}
+    finally:
+        keyring.close()
+
+
+def test_processes_that_meet_a_subject_at_the_same_moment_get_the_same_key(
+    keyring: Keyring, tmp_path: Path
+) -> None:
+    subjects = [f"customer:{n}" for n in range(30)]
+    context = multiprocessing.get_context("forkserver")
+    with context.Pool(3) as pool:
+        found = pool.starmap(
+            _keys_made_by_one_process, [(tmp_path / "keyring", subjects)] * 3, chunksize=1
+        )
+    assert found[0] == found[1] == found[2] == keyring.find(subjects)
+
+
+def test_what_is_in_the_log_can_be_opened_by_another_process(
+    ledger: Ledger, address: Address
+) -> None:
+    described = order(type="customer.described.v1", data={"traits": {"name": "Ana"}})
+    send(ledger, described)
+    again = Keyring(address.keyring, ledger.keys.master)
+    assert again.find(["customer:42"]) == ledger.keyring.find(["customer:42"])
+    again.close()

@@ -1,0 +1,354 @@
+"""Rebuilding beside the live table: unseen until it is whole, resumed, restarted, put back."""
+
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ledger.errors import LedgerError, Locked
+from ledger.intake import Stop
+from ledger.ledger import Ledger
+from projections import generations, ranges
+from projections.follow import follow
+from projections.orders import ORDERS
+from projections.ranges import RangeFolder
+from projections.rebuild import Interrupted, rebuild, rollback
+from projections.registry import PROJECTIONS
+from projections.verify import verify
+from tests.domain.loyalty_facts import order, per, published, refund
+from tests.projections import oracle
+from tests.projections.elsewhere import ROOT, command
+from tests.projections.ledgers import (
+    Clock,
+    Workshop,
+    logged,
+    opened,
+    position_of,
+    rows_of,
+    state_in,
+    tell,
+)
+
+PATIENCE_SECONDS = 30
+
+
+def orders(count: int, first: int = 0) -> list[Any]:
+    """Orders, each of a customer of its own, so that they spread over the ranges."""
+    return [
+        replace_subject(order("2026-01-05", f"A{number}", 1_000), f"customer:{number}")
+        for number in range(first, first + count)
+    ]
+
+
+def replace_subject(fact: Any, subject: str) -> Any:
+    import msgspec
+
+    return msgspec.structs.replace(fact, subject=subject)
+
+
+def tables(ledger: Ledger) -> dict[str, Any]:
+    return {view.name: rows_of(ledger, view) for view in PROJECTIONS}
+
+
+def fresh(ledger: Ledger) -> dict[str, Any]:
+    facts = logged(ledger)
+    return {view.name: oracle.rows(view, facts) for view in PROJECTIONS}
+
+
+def states(ledger: Ledger) -> list[str]:
+    """The states of all generations of the orders view, oldest first."""
+    with ledger.store.cursor() as cursor:
+        rows = cursor.execute(
+            "SELECT state FROM generations WHERE view = 'orders' ORDER BY generation"
+        ).fetchall()
+    return [state for (state,) in rows]
+
+
+@pytest.fixture(autouse=True)
+def small_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ranges, "RANGE_TOUCHPOINTS", 10)
+
+
+class StopAfter(Stop):
+    """Asks to stop once the folding has been reported so many times."""
+
+    def __init__(self, reports: int) -> None:
+        super().__init__()
+        self.left = reports
+
+    def heard(self, phase: str, done: int, total: int) -> None:
+        self.left -= phase == "folding"
+        if self.left <= 0:
+            self.signal = 15
+
+
+@contextmanager
+def watched(folder: Path) -> Iterator[list[str]]:
+    """Polls the orders view all the while: each order is a row, whichever table serves it."""
+    wrong: list[str] = []
+    over = threading.Event()
+
+    def poll() -> None:
+        last = 0
+        with opened(folder) as ledger:
+            while not over.is_set():
+                with ledger.store.cursor() as cursor:
+                    live = generations.live("orders", cursor)
+                    if live is None:
+                        continue
+                    found = cursor.execute(f"SELECT COUNT(*), SUM(key <> '') FROM {live.table}")
+                    count, keys = found.fetchone()
+                if count != live.position or keys != count or live.position < last:
+                    wrong.append(f"{count} rows at {live.position} after {last}")
+                last = live.position
+
+    thread = threading.Thread(target=poll)
+    thread.start()
+    try:
+        yield wrong
+    finally:
+        over.set()
+        thread.join()
+
+
+def test_readers_see_whole_tables_while_others_append_and_rebuild(folder: Path) -> None:
+    with opened(folder) as ledger:
+        tell(ledger, *orders(50))
+        follow(ledger, PROJECTIONS)
+        appending = subprocess.Popen(command("append", folder, 60), cwd=ROOT)
+        with watched(folder) as wrong:
+            rebuilds = 0
+            while appending.poll() is None or rebuilds < 3:
+                rebuild(ledger, PROJECTIONS)
+                follow(ledger, PROJECTIONS, batch=7)
+                rebuilds += 1
+        assert appending.returncode == 0
+        follow(ledger, PROJECTIONS)
+        assert wrong == []
+        assert tables(ledger) == fresh(ledger)
+        assert len(rows_of(ledger, ORDERS)) == 110
+
+
+def test_the_switch_waits_for_a_live_view_that_was_followed_further_meanwhile(
+    ledger: Ledger,
+) -> None:
+    tell(ledger, *orders(30))
+    follow(ledger, PROJECTIONS)
+
+    def append_and_follow(phase: str, done: int, total: int) -> None:
+        if phase == "folding" and not done:
+            tell(ledger, *orders(5, first=30))
+            follow(ledger, PROJECTIONS)
+
+    rebuild(ledger, PROJECTIONS, report=append_and_follow)
+    assert [position_of(ledger, view) for view in PROJECTIONS] == [35] * 4
+    assert tables(ledger) == fresh(ledger)
+
+
+def test_an_interrupted_rebuild_folds_no_range_again(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folded: list[int] = []
+    fold = RangeFolder.fold
+    monkeypatch.setattr(
+        RangeFolder, "fold", lambda self, number: folded.append(number) or fold(self, number)
+    )
+    tell(ledger, *orders(55))
+    stop = StopAfter(3)
+    with pytest.raises(Interrupted):
+        rebuild(ledger, PROJECTIONS, report=stop.heard, stop=stop)
+    begun = len(folded)
+    assert 0 < begun < 6
+    assert position_of(ledger, ORDERS) == 0, "nothing of it is served yet"
+    tell(ledger, *orders(5, first=55))
+    rebuild(ledger, PROJECTIONS)
+    assert sorted(folded) == list(range(6))
+    assert tables(ledger) == fresh(ledger)
+
+
+def test_a_rebuild_that_another_version_left_begins_anew(ledger: Ledger) -> None:
+    tell(ledger, *orders(25))
+    stop = StopAfter(2)
+    with pytest.raises(Interrupted):
+        rebuild(ledger, [replace(ORDERS, version=7)], report=stop.heard, stop=stop)
+    rebuild(ledger, [ORDERS])
+    assert rows_of(ledger, ORDERS) == oracle.rows(ORDERS, logged(ledger))
+    assert states(ledger) == ["live"]
+
+
+def test_a_killed_rebuild_leaves_no_workers_and_is_resumed(folder: Path) -> None:
+    with opened(folder) as ledger:
+        tell(ledger, *orders(120))
+        follow(ledger, PROJECTIONS)
+        before = tables(ledger)
+        running = subprocess.Popen(
+            command("rebuild", folder, 2, 0.1), cwd=ROOT, stdout=subprocess.PIPE, text=True
+        )
+        assert running.stdout is not None
+        with running.stdout as said:
+            wait_for(lambda: said.readline().startswith("folding 3"))
+            workers = offspring(running.pid)
+            running.kill()
+        assert running.wait() == -9
+        assert len(workers) >= 2
+        wait_for(lambda: not any(map(is_alive, workers)))
+        assert tables(ledger) == before
+        done = ranges_done(ledger)
+        assert 0 < done < 12
+        again = subprocess.run(
+            command("rebuild", folder, 2, 0), cwd=ROOT, capture_output=True, text=True, check=True
+        )
+        first = int(again.stdout.split()[1])
+        assert first == 120 * done // 12, "it went on from the ranges that were done"
+        assert tables(ledger) == fresh(ledger) == before
+        assert states(ledger) == ["retired", "live"]
+
+
+def wait_for(happened: Any) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not happened():
+        assert time.monotonic() < deadline, "it does not happen"
+        time.sleep(0.01)
+
+
+def offspring(pid: int) -> list[int]:
+    listed = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [int(child) for child in listed.split()]
+
+
+def is_alive(pid: int) -> bool:
+    """Whether the process runs; one that has ended may wait for its new parent to notice."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return status.rpartition(")")[2].split()[0] not in "ZX"
+
+
+def ranges_done(ledger: Ledger) -> int:
+    with ledger.store.cursor() as cursor:
+        query = "SELECT COUNT(*) FROM rebuilt_ranges WHERE view = 'orders'"
+        return int(cursor.execute(query).fetchone()[0])
+
+
+def test_more_workers_make_the_same_bytes(folder: Path) -> None:
+    with opened(folder) as ledger:
+        tell(ledger, published(1, "2026-01-01", per(1, 100)), *orders(60))
+        tell(ledger, *(replace_subject(refund("2026-01-07", f"A{n}", 1), "customer:0")
+                       for n in range(1)))  # fmt: skip
+        rebuild(ledger, PROJECTIONS, workers=1)
+        alone = tables(ledger)
+        subprocess.run(command("rebuild", folder, 3, 0), cwd=ROOT, check=True,
+                       stdout=subprocess.DEVNULL)  # fmt: skip
+        assert tables(ledger) == alone == fresh(ledger)
+
+
+def test_a_second_rebuild_at_the_same_time_is_refused(ledger: Ledger, folder: Path) -> None:
+    tell(ledger, *orders(20))
+    refused: list[Locked] = []
+
+    def rebuild_as_well(phase: str, done: int, total: int) -> None:
+        with pytest.raises(Locked) as caught:
+            rebuild(ledger, [ORDERS])
+        refused.append(caught.value)
+
+    rebuild(ledger, PROJECTIONS, report=rebuild_as_well)
+    assert refused
+    assert tables(ledger) == fresh(ledger)
+
+
+def test_the_generation_before_is_put_back_after_it_has_caught_up(ledger: Ledger) -> None:
+    tell(ledger, *orders(20))
+    follow(ledger, PROJECTIONS)
+    rebuild(ledger, [ORDERS])
+    tell(ledger, *orders(10, first=20))
+    follow(ledger, PROJECTIONS)
+    assert rollback(ledger, ORDERS).number == 1
+    assert position_of(ledger, ORDERS) == 30
+    assert rows_of(ledger, ORDERS) == oracle.rows(ORDERS, logged(ledger))
+    assert rollback(ledger, ORDERS).number == 2, "and back again"
+
+
+def test_only_the_generation_that_was_served_last_is_kept(ledger: Ledger) -> None:
+    tell(ledger, *orders(5))
+    follow(ledger, PROJECTIONS)
+    for _ in range(3):
+        rebuild(ledger, [ORDERS])
+        assert states(ledger) == ["retired", "live"]
+    served = rollback(ledger, ORDERS).number
+    rebuild(ledger, [ORDERS])
+    assert rollback(ledger, ORDERS).number == served
+    with ledger.store.cursor() as cursor:
+        count = "SELECT COUNT(*) FROM sqlite_schema WHERE name GLOB 'orders_[0-9]'"
+        assert cursor.execute(count).fetchone() == (2,)
+
+
+def test_without_an_earlier_generation_there_is_nothing_to_put_back(ledger: Ledger) -> None:
+    follow(ledger, PROJECTIONS)
+    with pytest.raises(LedgerError, match="no earlier generation"):
+        rollback(ledger, ORDERS)
+
+
+def test_a_generation_that_does_not_know_rules_for_the_past_is_not_put_back(
+    ledger: Ledger,
+) -> None:
+    loyalty = next(view for view in PROJECTIONS if view.wanted)
+    tell(ledger, published(1, "2026-01-01", per(1, 100)), *orders(3))
+    follow(ledger, PROJECTIONS)
+    rebuild(ledger, [loyalty])
+    tell(ledger, published(2, "2026-01-02", per(1, 200)))
+    follow(ledger, PROJECTIONS)
+    with pytest.raises(LedgerError, match="rebuild it instead"):
+        rollback(ledger, loyalty)
+    assert rows_of(ledger, loyalty) == oracle.rows(loyalty, logged(ledger))
+
+
+def test_rules_for_the_past_that_come_during_a_rebuild_are_in_its_result(ledger: Ledger) -> None:
+    tell(ledger, published(1, "2026-01-01", per(1, 100)), *orders(30))
+    follow(ledger, PROJECTIONS)
+    told: list[int] = []
+
+    def publish_once(phase: str, done: int, total: int) -> None:
+        if phase == "folding" and done and not told:
+            told.append(done)
+            tell(ledger, published(2, "2026-01-02", per(1, 500)))
+
+    rebuild(ledger, PROJECTIONS, report=publish_once)
+    assert told
+    assert tables(ledger) == fresh(ledger)
+    loyalty = next(view for view in PROJECTIONS if view.wanted)
+    member = state_in(rows_of(ledger, loyalty)["customer:7"], loyalty)
+    assert member.programmes["main"].lots[0].earned == 2
+
+
+def test_rules_for_the_past_without_end_make_a_rebuild_give_up(ledger: Ledger) -> None:
+    tell(ledger, *orders(12))
+    follow(ledger, PROJECTIONS)
+    before = tables(ledger)
+    versions = iter(range(1, 100))
+
+    def publish(phase: str, done: int, total: int) -> None:
+        if phase == "folding":
+            version = next(versions)
+            tell(ledger, published(version, f"2026-01-02T00:00:{version:02}", per(1, 500)))
+
+    with pytest.raises(LedgerError, match="keep being published"):
+        rebuild(ledger, PROJECTIONS, report=publish)
+    assert {name: rows for name, rows in tables(ledger).items() if name == "loyalty"} == {
+        "loyalty": before["loyalty"]
+    }
+    follow(ledger, PROJECTIONS)
+    assert tables(ledger) == fresh(ledger)
+    assert verify(ledger, ORDERS).differences == 0
+
+
+def test_an_empty_ledger_is_rebuilt_into_empty_views(workshop: Workshop) -> None:
+    with workshop.ledger(Clock()) as ledger:
+        assert [done.rows for done in rebuild(ledger, PROJECTIONS)] == [0] * 4
+        assert tables(ledger) == fresh(ledger)
