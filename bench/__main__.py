@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 from rich.console import Console
 
-from bench.appending import compare_append
+from bench.appending import appended_later, compare_append
 from bench.machine import this_machine
 from bench.material import Size, Year
 from bench.measuring import ROUNDS, Note, Result
@@ -17,7 +17,7 @@ from bench.memory import PROCESSES, compare_memory
 from bench.rebuilding import compare_following, compare_rebuild, follow_sample
 from bench.report import Report, print_report, write_report
 
-NAMES = ("rebuild", "follow", "append", "memory")
+NAMES = ("rebuild", "memory", "follow", "append")
 RESULTS = Path(__file__).parent / "results" / "sqlite.json"
 
 
@@ -39,12 +39,8 @@ def measure(size: Size, options: argparse.Namespace, folder: Path, note: Note) -
     """Everything that is asked for, in ledgers under this folder."""
     wanted = frozenset(options.only or NAMES)
     results: list[Result] = []
-    if "append" in wanted:
-        results += compare_append(size, folder, options.rounds, note)
-    if wanted == {"append"}:
-        return results
-    later = follow_sample(size.touchpoints) * options.rounds
-    year = Year(folder, "year", size, later, note)
+    later = follow_sample(size.touchpoints) + appended_later(size.touchpoints)
+    year = Year(folder, "year", size, later * options.rounds, note)
     if "rebuild" in wanted:
         results += compare_rebuild(year, folder, options.workers, options.rounds, note)
     if "memory" in wanted and PROCESSES.is_dir():
@@ -53,6 +49,8 @@ def measure(size: Size, options: argparse.Namespace, folder: Path, note: Note) -
         small.close()
     if "follow" in wanted:
         results += compare_following(year, folder, options.rounds, note)
+    if "append" in wanted:
+        results += compare_append(year, folder, options.rounds, note)
     year.close()
     return results
 

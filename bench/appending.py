@@ -1,106 +1,88 @@
 """Appending in groups of 1,000, each `(source, id)` once, against the library's insert."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from functools import partial
+from itertools import islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from eventsourcing.persistence import StoredEvent
-
-from bench.material import Size, address_in, new_ledger, received
+from bench.material import Year, received
 from bench.measuring import Goal, Note, Result, alternately, compared, rate
-from bench.stock import StockFile, in_groups, stored_events
-from cli.demo_year import benchmark_lines
+from bench.stock import StockFile, in_groups, stock_file_of
 from ledger.intake import take
-from ledger.ledger import Ledger
 from ledger.log import Submission
-from ledger.quarantine import Received
 from ledger.record import Record, records_of
 from schemas.door import parse
 
 GROUP_TOUCHPOINTS = 1_000
-APPEND_TOUCHPOINTS_MAX = 200_000
+SAMPLE_MAX = 50_000
 WHOLE_WAY_SHARE = 4
-"""The whole way takes a quarter of the touchpoints: most of it does not depend on the log."""
+"""The whole way takes a quarter of the sample: it is several times slower."""
 STOCK = "stock insert_events, synchronous=FULL, not idempotent"
 OURS = "idempotent append, groups of 1,000"
 AGAIN = "the same again: every one a duplicate"
 WHOLE_WAY = "from bytes: parse, validate, encrypt, append"
 APPEND_GOAL = Goal(1.2, 1.5)
 
-Groups = list[list[Submission]]
+
+def append_sample(touchpoints: int) -> int:
+    """How many touchpoints a round appends to a log of this size."""
+    return max(WHOLE_WAY_SHARE, min(SAMPLE_MAX, touchpoints // 10))
 
 
-def compare_append(size: Size, folder: Path, rounds: int, note: Note) -> list[Result]:
-    """Prepared records, or prepared stored events, into fresh files of the same file system."""
-    touchpoints = min(APPEND_TOUCHPOINTS_MAX, size.touchpoints)
-    lines = list(benchmark_lines(Size.of(touchpoints).customers, touchpoints))
-    note(f"preparing {touchpoints:,} records")
-    records = _records(lines, folder)
-    events = in_groups(stored_events(records), GROUP_TOUCHPOINTS)
-    submissions = [
-        Submission(each, record) for each, record in zip(received(lines), records, strict=True)
-    ]
-    groups = in_groups(submissions, GROUP_TOUCHPOINTS)
+def appended_later(touchpoints: int) -> int:
+    """How many lines a round takes from the year, the whole way included."""
+    sample = append_sample(touchpoints)
+    return sample + sample // WHOLE_WAY_SHARE
+
+
+def compare_append(year: Year, folder: Path, rounds: int, note: Note) -> list[Result]:
+    """The same touchpoints behind the same log, in a file of ours and in one of the library's."""
+    note(f"filling the stock table with the same {year.size.touchpoints:,} touchpoints")
+    stock = stock_file_of(year.ledger, year.size.touchpoints, folder / "append.db", "FULL")
+    bench = _Appending(year, stock)
     ways = {
-        STOCK: partial(_stock_rate, events, folder),
-        OURS: partial(_append_rate, groups, folder),
-        AGAIN: partial(_again_rate, groups, folder),
-        WHOLE_WAY: partial(_whole_way_rate, lines[: touchpoints // WHOLE_WAY_SHARE], folder),
+        STOCK: bench.stock_rate,
+        OURS: bench.append_rate,
+        AGAIN: bench.append_rate,
+        WHOLE_WAY: bench.whole_way_rate,
     }
     figures = alternately(ways, rounds, note)
+    stock.close()
     return [
         compared(name, name, (STOCK,), figures, APPEND_GOAL if name == OURS else Goal())
         for name in (OURS, AGAIN, WHOLE_WAY)
     ]
 
 
-def _records(lines: Sequence[bytes], folder: Path) -> list[Record]:
-    """What the ledger makes of these lines; all of them are valid."""
-    with _fresh_ledger(folder) as ledger:
-        made: list[Record] = []
-        for group in in_groups(lines, GROUP_TOUCHPOINTS):
-            records = records_of([parse(line) for line in group], ledger.vault)
-            made.extend(record for record in records if isinstance(record, Record))
-    return made
+class _Appending:
+    """Prepares a sample in the library's turn, so that ours appends the same bodies next."""
 
+    def __init__(self, year: Year, stock: StockFile) -> None:
+        self._year = year
+        self._stock = stock
+        self._sample = append_sample(year.size.touchpoints)
+        self._groups: list[list[Submission]] = []
 
-@contextmanager
-def _fresh_ledger(folder: Path) -> Iterator[Ledger]:
-    with TemporaryDirectory(dir=folder) as fresh, new_ledger(address_in(Path(fresh), "a")) as made:
-        yield made
+    def stock_rate(self) -> float:
+        lines = list(islice(self._year.later, self._sample))
+        records = self._records(lines)
+        submissions = list(map(Submission, received(lines), records))
+        self._groups = in_groups(submissions, GROUP_TOUCHPOINTS)
+        events = in_groups(self._stock.events_of(records), GROUP_TOUCHPOINTS)
+        return rate(self._sample, partial(self._stock.insert, events))
 
+    def append_rate(self) -> float:
+        return rate(self._sample, self._append)
 
-def _stock_rate(events: list[list[StoredEvent]], folder: Path) -> float:
-    with TemporaryDirectory(dir=folder) as fresh:
-        file = StockFile(Path(fresh, "stock.db"), "FULL")
-        figure = rate(sum(map(len, events)), partial(file.insert, events))
-        file.close()
-    return figure
+    def whole_way_rate(self) -> float:
+        lines = list(islice(self._year.later, self._sample // WHOLE_WAY_SHARE))
+        items = list(received(lines))
+        return rate(len(items), partial(take, self._year.ledger, items))
 
+    def _append(self) -> None:
+        for group in self._groups:
+            self._year.ledger.log.append(group)
 
-def _append_rate(groups: Groups, folder: Path) -> float:
-    with _fresh_ledger(folder) as ledger:
-        return rate(_size(groups), partial(_append, ledger, groups))
-
-
-def _again_rate(groups: Groups, folder: Path) -> float:
-    with _fresh_ledger(folder) as ledger:
-        _append(ledger, groups)
-        return rate(_size(groups), partial(_append, ledger, groups))
-
-
-def _append(ledger: Ledger, groups: Groups) -> None:
-    for group in groups:
-        ledger.log.append(group)
-
-
-def _size(groups: Groups) -> int:
-    return sum(map(len, groups))
-
-
-def _whole_way_rate(lines: Sequence[bytes], folder: Path) -> float:
-    items: list[Received] = list(received(lines))
-    with _fresh_ledger(folder) as ledger:
-        return rate(len(items), partial(take, ledger, items))
+    def _records(self, lines: list[bytes]) -> list[Record]:
+        """What the ledger makes of these lines; all of them are valid."""
+        made = records_of([parse(line) for line in lines], self._year.ledger.vault)
+        return [record for record in made if isinstance(record, Record)]

@@ -24,6 +24,10 @@ _COUNT = (
     "INSERT INTO counters VALUES (?, 1) "
     "ON CONFLICT (subject) DO UPDATE SET touchpoints = touchpoints + 1"
 )
+_VERSIONS = """
+SELECT originator_id, MAX(originator_version) FROM stored_events
+WHERE originator_id IN (SELECT value FROM json_each(?)) GROUP BY originator_id
+"""
 
 
 class StockFile:
@@ -50,6 +54,18 @@ class StockFile:
 
     def close(self) -> None:
         self._datastore.close()
+
+    def events_of(self, records: Sequence[Record]) -> list[StoredEvent]:
+        """The same bodies in the same streams, with the versions that come next there."""
+        streams = json.dumps(list({record.stream for record in records}))
+        with self._datastore.transaction(commit=False) as cursor:
+            cursor.execute(_VERSIONS, (streams,))
+            versions = {row[0]: row[1] for row in cursor.fetchall()}
+        events = []
+        for record in records:
+            version = versions[record.stream] = versions.get(record.stream, 0) + 1
+            events.append(_event(record.stream, version, record.topic, record.state))
+        return events
 
     def insert(self, groups: Sequence[Sequence[StoredEvent]]) -> None:
         """The library's append, a transaction a group."""
@@ -85,38 +101,26 @@ def counting_rate(file: StockFile, sample: int, synchronous: str) -> float:
     return rate(sample, lambda: file.count(sample))
 
 
-def stock_file_of(ledger: Ledger, count: int, path: Path) -> StockFile:
+def stock_file_of(
+    ledger: Ledger, count: int, path: Path, synchronous: str | None = None
+) -> StockFile:
     """The first touchpoints of a ledger, byte for byte, in a file of the library's."""
+    file = StockFile(path, synchronous)
     with ledger.store.cursor() as cursor:
         rows = cursor.execute(
             "SELECT originator_id, originator_version, topic, state FROM stored_events "
             "WHERE notification_id <= ? ORDER BY notification_id",
             (count,),
-        ).fetchall()
-    events = [
-        StoredEvent(originator_id=UUID(stream), originator_version=version, topic=t, state=s)
-        for stream, version, t, s in rows
-    ]
-    file = StockFile(path)
-    file.insert(in_groups(events, PAGE_EVENTS))
+        )
+        while page := rows.fetchmany(PAGE_EVENTS):
+            file.insert([[_event(*row) for row in page]])
     return file
 
 
-def stored_events(records: Sequence[Record]) -> list[StoredEvent]:
-    """The same bodies in the same streams, with the versions that the library expects."""
-    versions: dict[str, int] = {}
-    events = []
-    for record in records:
-        version = versions[record.stream] = versions.get(record.stream, 0) + 1
-        events.append(
-            StoredEvent(
-                originator_id=UUID(record.stream),
-                originator_version=version,
-                topic=record.topic,
-                state=record.state,
-            )
-        )
-    return events
+def _event(stream: str, version: int, topic: str, state: bytes) -> StoredEvent:
+    return StoredEvent(
+        originator_id=UUID(stream), originator_version=version, topic=topic, state=state
+    )
 
 
 def in_groups(items: Sequence[T], size: int) -> list[list[T]]:

@@ -118,7 +118,7 @@ touchstone.params[:0] = shared_options()
 
 
 def main() -> None:
-    """Run the command line and end the process with the exit code of DESIGN section 6."""
+    """Run the command line and end the process with its exit code (cli/exits.py)."""
     sys.exit(run())
 
 

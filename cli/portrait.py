@@ -154,7 +154,7 @@ def _orders(orders: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if not (orders["count"] or orders["cancelled"] or orders["unplaced"]):
         return
     cancelled = f", {orders['cancelled']:,} cancelled" if orders["cancelled"] else ""
-    net = ", ".join(shown_money(money) for money in orders["net"])
+    net = amounts(orders["net"])
     yield "orders", f"{orders['count']:,} completed{cancelled}" + (f"; net {net}" if net else "")
     first = orders["first"]
     if first:
@@ -163,6 +163,11 @@ def _orders(orders: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "", f"first in {first['month']}{product}{came}"
     if orders["unplaced"]:
         yield "", f"{orders['unplaced']:,} refunds or cancellations of orders that are not his"
+
+
+def amounts(listed: list[dict[str, str]]) -> str:
+    """The amounts of several currencies, side by side."""
+    return ", ".join(shown_money(money) for money in listed)
 
 
 def shown_money(money: dict[str, str]) -> str:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from rich.table import Table
 
 from cli import exits
-from cli.output import safe
+from cli.output import clean
 from cli.progress import Report
 from cli.session import Session, bring_up_to_date
 from cli.stopping import stopping
@@ -56,7 +56,7 @@ def where(received: Received) -> str:
     context = received.context
     for unit in ("line", "item", "row"):
         if unit in context:
-            return f"{safe(context.get('file', '-'))}, {unit} {context[unit]}"
+            return f"{clean(context.get('file', '-'))}, {unit} {context[unit]}"
     return received.door
 
 

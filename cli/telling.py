@@ -1,6 +1,6 @@
 """How touchpoints are told: as records for programs, as a timeline by days for people."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import tzinfo
 from itertools import groupby
 
@@ -10,7 +10,9 @@ from rich.text import Text
 
 from cli.moments import shown_clock, shown_day
 from cli.output import Column, Record, clean
-from projections.query import Told
+from cli.revealing import clear_told
+from ledger.ledger import Ledger
+from projections.query import Cut, Told, governing
 from schemas.encoding import plain
 from schemas.fields import rfc3339
 from schemas.registry import BY_TYPE
@@ -18,7 +20,7 @@ from schemas.registry import BY_TYPE
 OPTIONAL_ATTRIBUTES = ("sequence", "correlationid", "causationid", "traceparent", "extensions")
 TIMELINE_FIELDS = (
     "position", "recorded_at", "time", "type", "channel", "source", "id", "subject", "summary",
-    "data",
+    "voided", "data",
 )  # fmt: skip
 TIMELINE_COLUMNS = (Column("time", lambda r: r["time"]), Column("What", lambda r: r["summary"]))
 
@@ -41,13 +43,22 @@ def log_record(told: Told) -> Record:
     return record | {"data": plain(envelope.data)}
 
 
-def timeline_record(told: Told) -> Record:
-    """A (clear) touchpoint as timelines print it: with its channel and its summary."""
-    envelope = told.envelope
-    return log_record(told) | {
-        "channel": BY_TYPE[envelope.type].CHANNEL,
-        "summary": envelope.data.summary(),
-    }
+def timeline_records(ledger: Ledger, told: Sequence[Told], cut: Cut) -> list[Record]:
+    """Touchpoints as timelines print them: in clear, with channel and summary.
+
+    Those that were voided, as far as the cut shows, are marked: they happened to be recorded,
+    but count in no view.
+    """
+    voided = governing(ledger, cut).voided
+    return [
+        log_record(t)
+        | {
+            "channel": BY_TYPE[t.envelope.type].CHANNEL,
+            "summary": t.envelope.data.summary(),
+            "voided": (t.envelope.source, t.envelope.id) in voided,
+        }
+        for t in clear_told(ledger, told)
+    ]
 
 
 def days(records: list[Record], zone: tzinfo) -> Iterator[RenderableType]:
@@ -73,4 +84,5 @@ def _label(record: Record) -> str:
 
 def _line(record: Record) -> Text:
     origin = clean(f"{record['source']} {record['id']}")
-    return Text.assemble(clean(record["summary"]), ("  " + origin, "dim"))
+    voided = (" (voided)", "yellow") if record["voided"] else ""
+    return Text.assemble(clean(record["summary"]), voided, ("  " + origin, "dim"))

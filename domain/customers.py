@@ -273,12 +273,17 @@ def last_interaction(state: Customer) -> dict[str, Any] | None:
     }
 
 
-def _orders_summary(state: Customer) -> dict[str, Any]:
+def net_amounts(state: Customer) -> list[dict[str, str]]:
+    """What the orders came to less refunds: an amount for each currency."""
     net = net_revenue(state.orders.values())
+    return [money(amount, currency) for currency, amount in net.items()]
+
+
+def _orders_summary(state: Customer) -> dict[str, Any]:
     return {
         "count": orders_completed(state),
         "cancelled": len(state.orders) - orders_completed(state),
-        "net": [money(amount, currency) for currency, amount in net.items()],
+        "net": net_amounts(state),
         "first": _first_summary(first_order(state)),
         "unplaced": orders_unplaced(state),
     }

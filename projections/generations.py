@@ -19,8 +19,8 @@ BEGINNING_OF_TIME = -(2**63)
 class Generation:
     """One table of a view, and how far it is folded.
 
-    `position` is the last position folded, `until` the one up to which a rebuild reads, and
-    `latest_at` the latest occurrence among what was folded (microseconds since 1970).
+    `position` is the last position folded; a rebuild reads up to `until`, in so many `ranges`;
+    `latest_at` is the latest occurrence among what was folded (microseconds since 1970).
     """
 
     view: str
@@ -28,6 +28,7 @@ class Generation:
     version: int
     state: str
     until: int
+    ranges: int
     latest_at: int
     position: int
 
@@ -45,7 +46,7 @@ def reader_name(view: str, number: int) -> str:
     return f"view:{view}:{number}"
 
 
-_COLUMNS = "view, generation, version, state, until, latest_at"
+_COLUMNS = "view, generation, version, state, until, ranges, latest_at"
 
 
 def find(view: str, state: str, cursor: sqlite3.Cursor) -> Generation | None:
@@ -70,16 +71,20 @@ def position_of(generation: Generation, cursor: sqlite3.Cursor) -> int:
     return tracked(generation.reader, cursor)
 
 
-def begin(view: View, state: str, until: int, now: int, cursor: sqlite3.Cursor) -> Generation:
+def begin(
+    view: View, state: str, until: int, now: int, cursor: sqlite3.Cursor, ranges: int = 0
+) -> Generation:
     """A new, empty generation; one that is live from the start has its index at once."""
     (number,) = cursor.execute(
         "SELECT coalesce(MAX(generation), 0) + 1 FROM generations WHERE view = ?", (view.name,)
     ).fetchone()
     cursor.execute(
-        "INSERT INTO generations VALUES (?, ?, ?, ?, ?, ?, ?, NULL)",
-        (view.name, number, view.version, state, until, BEGINNING_OF_TIME, now),
+        "INSERT INTO generations VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+        (view.name, number, view.version, state, until, ranges, BEGINNING_OF_TIME, now),
     )
-    generation = Generation(view.name, number, view.version, state, until, BEGINNING_OF_TIME, 0)
+    generation = Generation(
+        view.name, number, view.version, state, until, ranges, BEGINNING_OF_TIME, 0
+    )
     create_table(generation.table, cursor)
     if state == LIVE:
         index_table(generation.table, cursor)

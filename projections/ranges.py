@@ -23,23 +23,26 @@ from projections.fold import Failure, Row, fold_streams
 from projections.reading import Reader
 from projections.view import View
 
-RANGE_TOUCHPOINTS = 10_000
-"""About how many touchpoints a range holds."""
+RANGE_TOUCHPOINTS = 25_000
+"""About how many touchpoints a range holds. Each range maps the file of the log anew, which costs
+a tenth of a rebuild with 10,000 of them; with more than this, writing a range takes too long."""
 IN_PROCESS_MAX = 30_000
 """A smaller log is folded sooner than another process has started."""
 
 
+def ranges_for(until: int) -> int:
+    """Into how many ranges a log of this length is cut, so that each fits into memory."""
+    return max(1, -(-until // RANGE_TOUCHPOINTS))
+
+
 @dataclass(frozen=True)
 class Plan:
-    """What is to be folded: which views, of the log up to which position."""
+    """What is to be folded: which views, of the log up to which position, in how many ranges."""
 
     path: Path
     views: tuple[View, ...]
     until: int
-
-    @property
-    def ranges(self) -> int:
-        return max(1, -(-self.until // RANGE_TOUCHPOINTS))
+    ranges: int
 
 
 class Folded(NamedTuple):

@@ -23,7 +23,7 @@ from projections import generations, parking, tables
 from projections.fold import Failure, streams_in
 from projections.follower import Follower, Overtaken, RestateNeeded
 from projections.generations import BUILDING, RETIRED, Generation
-from projections.ranges import Folded, Plan, fold_ranges
+from projections.ranges import Folded, Plan, fold_ranges, ranges_for
 from projections.reading import Reader
 from projections.refolding import Refolder
 from projections.view import View
@@ -111,28 +111,30 @@ class _Build:
 
         Those that have the same ranges before them are filled in one pass.
         """
-        passes: dict[tuple[int, frozenset[int]], list[Generation]] = {}
+        passes: dict[tuple[int, int, frozenset[int]], list[Generation]] = {}
         with self.ledger.store.cursor(write=True) as cursor:
             head = cursor.execute("SELECT position FROM head").fetchone()[0]
             for view in views:
                 generation = self._generation(view, head, cursor)
                 done = _done_ranges(generation, cursor)
-                passes.setdefault((generation.until, done), []).append(generation)
+                same = (generation.until, generation.ranges, done)
+                passes.setdefault(same, []).append(generation)
         by_name = {view.name: view for view in views}
         work = []
-        for (until, done), group in passes.items():
-            plan = Plan(self.ledger.address.path, tuple(by_name[g.view] for g in group), until)
-            work.append((plan, group, [n for n in range(plan.ranges) if n not in done]))
+        for (until, ranges, done), group in passes.items():
+            chosen = tuple(by_name[generation.view] for generation in group)
+            plan = Plan(self.ledger.address.path, chosen, until, ranges)
+            work.append((plan, group, [n for n in range(ranges) if n not in done]))
         return work
 
     def _generation(self, view: View, head: int, cursor: sqlite3.Cursor) -> Generation:
         left = generations.find(view.name, BUILDING, cursor)
-        if left is not None and left.version == view.version:
-            return left
+        if left is not None and left.version == view.version and 2 * left.until >= head:
+            return left  # an older one would take longer to catch up than to fold afresh
         if left is not None:
             generations.discard(view.name, left.number, cursor)
         now = self.ledger.log.clock()
-        return generations.begin(view, BUILDING, head, now, cursor)
+        return generations.begin(view, BUILDING, head, now, cursor, ranges_for(head))
 
     def fill(self, plan: Plan, group: list[Generation], pending: list[int], workers: int) -> None:
         """Fold the pending ranges and write their rows, a transaction a range."""

@@ -14,7 +14,7 @@ from ledger.ledger import Ledger
 from projections import generations, parking, tables
 from projections.fold import Failure
 from projections.generations import Generation
-from projections.ranges import Plan, fold_ranges
+from projections.ranges import Plan, fold_ranges, ranges_for
 from projections.reading import Reader
 from projections.rebuild import Interrupted, Report, silent, to_be_joined
 from projections.refolding import Refolder
@@ -51,7 +51,8 @@ def verify(
         live = generations.live(view.name, cursor)
         if live is None:
             return Verified(name=view.name, position=0, rows=0, differences=0, keys=[])
-        plan = Plan(ledger.address.path, (view,), live.position)
+        until = live.position
+        plan = Plan(ledger.address.path, (view,), until, ranges_for(until))
         with _scratch(folder) as scratch:
             failed = _fold_afresh(plan, scratch, workers, report, stop)
             if not view.by_person:

@@ -15,7 +15,7 @@ from ledger.lines import read_touchpoints
 @click.argument(
     "file", required=False, type=click.Path(path_type=Path, allow_dash=True, dir_okay=False)
 )
-@click.option("--no-follow", is_flag=True, help="Leave the views to a running `follow`.")
+@click.option("--no-follow", is_flag=True, help="Leave the views as they are; `projection run` brings them up to date.")
 @pass_session
 def command(session: Session, file: Path | None, no_follow: bool) -> int:
     """Append touchpoints from FILE (or standard input): NDJSON, or one JSON array.

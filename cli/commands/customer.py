@@ -21,10 +21,10 @@ from cli.asking import (
 from cli.exits import NotFound
 from cli.moments import shown_date
 from cli.output import Column, Record
-from cli.revealing import clear_subjects, clear_told, clear_traits, fetch_keys
+from cli.revealing import clear_subjects, clear_traits, fetch_keys
 from cli.session import Session, pass_session, warn_if_behind
-from cli.telling import TIMELINE_COLUMNS, TIMELINE_FIELDS, days, timeline_record
-from domain.customers import Customer, orders_completed, tickets_open
+from cli.telling import TIMELINE_COLUMNS, TIMELINE_FIELDS, days, timeline_records
+from domain.customers import Customer, net_amounts, orders_completed, tickets_open
 from domain.stated import described, written
 from ledger.ledger import Ledger
 from projections.customers import CUSTOMERS
@@ -70,6 +70,7 @@ def list_(session: Session, /, find: str | None, limit: int | None) -> None:
             Column("last seen", lambda r: shown_date(r["last_seen"], session.zone)),
             Column("touchpoints", lambda r: r["touchpoints"], number=True),
             Column("orders", lambda r: r["orders"], number=True),
+            Column("net", lambda r: portrait.amounts(r["net"]), number=True, wraps=True),
             Column("open", lambda r: r["tickets_open"], number=True),
         ]
         session.printer.records(_entries(ledger, islice(found, limit)), columns, empty)
@@ -102,6 +103,7 @@ def _entry(ledger: Ledger, customer: str, state: Customer) -> Record:
         "last_seen": written(state.last_seen),
         "touchpoints": state.touchpoints,
         "orders": orders_completed(state),
+        "net": net_amounts(state),
         "tickets_open": tickets_open(state),
         "tickets": len(state.tickets),
     }
@@ -152,7 +154,7 @@ def timeline_(
         person = person_named(session, ledger, subject)
         told = [t for t in timeline(ledger, person, cut) if _is_wanted(t, **wanted)]
         newest = told if limit is None else told[-limit:]
-        records = [timeline_record(t) for t in clear_told(ledger, newest)]
+        records = timeline_records(ledger, newest, cut)
         session.printer.records(
             records,
             TIMELINE_COLUMNS,

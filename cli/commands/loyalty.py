@@ -25,7 +25,7 @@ from domain.statement import Movement, statement
 from ledger.decisions import Redeemed, redeem
 from ledger.ledger import Ledger
 from projections.loyalty import LOYALTY
-from projections.query import NOW, Cut, rules, state_of, timeline
+from projections.query import NOW, Cut, governing, rules, state_of, timeline
 from schemas.encoding import plain
 from schemas.fields import ID_CHARACTERS_MAX, TEXT_CHARACTERS_MAX, rfc3339
 
@@ -126,12 +126,12 @@ def statement_(
     with session.ledger() as ledger:
         warn_if_behind(session, ledger)
         person = person_named(session, ledger, subject)
-        known = rules(ledger, cut)
+        known = governing(ledger, cut)
         member: Member = state_of(ledger, LOYALTY, person, cut) or Member()
-        chosen = _chosen_programme(member, known, programme)
+        chosen = _chosen_programme(member, known.rules, programme)
         told = timeline(ledger, person, cut)
         last = min(moment_of(ledger, cut), until) if until is not None else moment_of(ledger, cut)
-        movements = statement([t.envelope for t in told], known, chosen, last)
+        movements = statement(known.standing([t.envelope for t in told]), known.rules, chosen, last)
         positions = {(t.envelope.source, t.envelope.id): t.position for t in told}
         records = list(_statement_lines(movements, positions, since))
     session.printer.records(
@@ -210,7 +210,7 @@ class _ShortText:
     "--reward", metavar="TEXT", callback=_ShortText(TEXT_CHARACTERS_MAX),
     help="What the points are spent on.",
 )  # fmt: skip
-@click.option("--no-follow", is_flag=True, help="Leave the views to a running `follow`.")
+@click.option("--no-follow", is_flag=True, help="Leave the views as they are; `projection run` brings them up to date.")
 @pass_session
 def redeem_(
     session: Session,

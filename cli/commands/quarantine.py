@@ -49,7 +49,13 @@ def _why(record: Record) -> str:
 
 
 @command.command("list")
-@click.option("--status", type=click.Choice((*STATUSES, "any")), default=WAITING, show_default=True)
+@click.option(
+    "--status",
+    type=click.Choice((*STATUSES, "any")),
+    default=WAITING,
+    show_default=True,
+    help="What has become of them.",
+)
 @click.option("-n", "count", type=click.IntRange(1), help="At most so many, oldest first.")
 @pass_session
 def list_(session: Session, status: str, count: int | None) -> None:
@@ -108,7 +114,11 @@ def _shown(value: Any) -> str:
     type=click.Path(path_type=Path, dir_okay=False),
     help="For rows of an import: the (mended) mapping.",
 )
-@click.option("--no-follow", is_flag=True, help="Leave the views to a running `follow`.")
+@click.option(
+    "--no-follow",
+    is_flag=True,
+    help="Leave the views as they are; `projection run` brings them up to date.",
+)
 @pass_session
 def retry_(
     session: Session,
@@ -171,4 +181,7 @@ def discard(
                 now = ledger.log.clock()
                 ledger.quarantine.settle(entry.entry, DISCARDED, reason, now, cursor)
     record = {"discarded": len(entries), "reason": reason}
-    session.printer.record(record, lambda: [f"discarded {len(entries):,} entries"])
+    session.printer.record(
+        record,
+        lambda: [f"discarded {len(entries):,}{' entry' if len(entries) == 1 else ' entries'}"],
+    )

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from datetime import tzinfo
 from heapq import nsmallest
-from typing import Any, get_args
+from typing import get_args
 
 import click
 from rich.console import RenderableType
@@ -14,9 +14,9 @@ from cli.asking import cut_options, limit_option, moment_of, person_named
 from cli.exits import NotFound
 from cli.moments import shown_date, shown_iso
 from cli.output import Column, Record, clean
-from cli.revealing import clear_subject, clear_subjects, clear_title, clear_told, fetch_keys
+from cli.revealing import clear_subject, clear_subjects, clear_title, fetch_keys
 from cli.session import Session, pass_session, warn_if_behind
-from cli.telling import TIMELINE_COLUMNS, TIMELINE_FIELDS, days, timeline_record
+from cli.telling import TIMELINE_COLUMNS, TIMELINE_FIELDS, days, timeline_records
 from domain import tickets
 from domain.tickets import RESOLVED, STATUSES, Ticket
 from ledger.ledger import Ledger
@@ -200,7 +200,7 @@ def history_(session: Session, /, ticket_id: str, cut: Cut) -> None:
         told = history(ledger, TICKETS, ticket_id, cut)
         if not told:
             raise _unknown(ticket_id, cut)
-        records: list[dict[str, Any]] = [timeline_record(t) for t in clear_told(ledger, told)]
+        records = timeline_records(ledger, told, cut)
         session.printer.records(
             records,
             TIMELINE_COLUMNS,

@@ -139,6 +139,7 @@ def test_a_refund_of_an_order_that_nobody_completed_is_no_anomaly(busy: Shell) -
 def test_list_says_how_much_there_is_of_each(busy: Shell) -> None:
     entry = busy("customer", "list").json
     assert (entry["name"], entry["orders"], entry["tickets_open"]) == ("Ana Rossi", 2, 1)
+    assert entry["net"] == [{"amount": "140.50", "currency": "EUR"}]
 
 
 def test_list_finds_by_address_and_by_number(busy: Shell) -> None:
@@ -149,7 +150,8 @@ def test_list_finds_by_address_and_by_number(busy: Shell) -> None:
     assert busy("customer", "list", "--find", "nonsense@").code == 2
 
 
-def test_list_stops_where_it_is_told(busy: Shell) -> None:
+def test_list_stops_where_it_is_told(busy: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("projections.query.PAGE_ROWS", 10)
     record(busy, *(order(f"B{n}", "1", "2026-01-05T10:00:00Z", subject=f"customer:{n}")
                    for n in range(100, 130)))  # fmt: skip
     assert len(busy("customer", "list", "-n", "7", "-o", "json").json) == 7
@@ -189,6 +191,23 @@ def test_a_timeline_can_be_narrowed(busy: Shell) -> None:
 
 def test_the_newest_of_a_timeline_are_its_last(busy: Shell) -> None:
     assert busy("customer", "timeline", "customer:42", "-n", "1").json["type"] == CHAT
+
+
+def test_what_was_voided_is_marked_and_counts_no_more(busy: Shell) -> None:
+    wrong = order("A3", "500.00", "2026-02-10T10:00:00Z")
+    why = {"voided_source": "shop", "voided_id": wrong["id"], "reason": "a test"}
+    record(busy, wrong, event("touchpoint.voided.v1", why, "2026-02-11T10:00:00Z"))
+    told = busy("customer", "timeline", "customer:42", "-o", "json").json
+    assert [t["id"] for t in told if t["voided"]] == [wrong["id"]]
+    assert "(voided)" in busy("customer", "timeline", "customer:42", "-o", "table").out
+    assert busy("customer", "show", "customer:42").json["orders"]["count"] == 2
+    lines = busy("loyalty", "statement", "customer:42", "-o", "json").json
+    assert lines[-1]["balance"] == 14
+    before = ("--as-of", "2026-02-10")
+    told = busy("customer", "timeline", "customer:42", "-o", "json", *before).json
+    assert [t["id"] for t in told if t["voided"]] == []
+    lines = busy("loyalty", "statement", "customer:42", "-o", "json", *before).json
+    assert lines[-1]["balance"] == 64
 
 
 def test_a_timeline_reads_by_days_on_the_clocks_of_the_zone(busy: Shell) -> None:

@@ -13,6 +13,7 @@ from unittest import TestCase
 from uuid import uuid4
 
 import eventsourcing.cryptography
+import pytest
 from eventsourcing.persistence import IntegrityError, StoredEvent, Tracking
 
 # The library's test module imports a cipher that needs a package which we do not use. Its other
@@ -67,7 +68,7 @@ class TestOwnAdditions(OnAFile):
         recorder = self.create_recorder()
         stream = uuid4()
         assert recorder.insert_events(_events(stream, 1, 2)) == [1, 2]
-        with self.assertRaises(IntegrityError):
+        with pytest.raises(IntegrityError):
             recorder.insert_events(_events(stream, 3, 2))
         assert recorder.insert_events(_events(stream, 3)) == [3]
 
@@ -75,7 +76,7 @@ class TestOwnAdditions(OnAFile):
         recorder = self.create_recorder()
         stream = uuid4()
         recorder.insert_events(_events(stream, 1), tracking=Tracking("upstream", 5))
-        with self.assertRaises(IntegrityError):
+        with pytest.raises(IntegrityError):
             recorder.insert_events(_events(stream, 2), tracking=Tracking("upstream", 5))
         assert len(recorder.select_events(stream)) == 1
         assert recorder.insert_events(_events(stream, 2)) == [2]

@@ -144,9 +144,11 @@ def test_the_database_itself_refuses_to_change_or_remove_a_fact(
     ledger: Ledger, statement: str
 ) -> None:
     send(ledger, order("1"), order("2"))
-    with plain_connection(ledger.address.path) as connection:
-        with pytest.raises(sqlite3.IntegrityError, match="append-only"):
-            connection.execute(statement)
+    with (
+        plain_connection(ledger.address.path) as connection,
+        pytest.raises(sqlite3.IntegrityError, match="append-only"),
+    ):
+        connection.execute(statement)
     assert positions(ledger) == [1, 2]
 
 

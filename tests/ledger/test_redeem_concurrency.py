@@ -73,7 +73,9 @@ def test_of_twenty_processes_that_want_100_of_1000_points_exactly_ten_get_them(
     refused = [o for o in outcomes if isinstance(o, Refusal)]
     assert (len(granted), len(refused)) == (10, 10)
     assert sorted(o.position for o in granted) == list(range(3, 13))
-    assert {o.code for o in refused} == {"not_enough"}
+    # They all ask at the same microsecond, so their ids order them: one that comes before others
+    # that were granted would make the balance negative at a later of them.
+    assert {o.code for o in refused} <= {"not_enough", "negative_later"}
     assert redemptions(rich) == 10
     assert_dense(rich)
 

@@ -9,7 +9,6 @@ Workers import this module too, and so have the same small ranges.
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 from projections import ranges
 from projections.ranges import Folded, RangeFolder
@@ -33,18 +32,18 @@ def _fold_slowly(folder: RangeFolder, number: int) -> Folded:
     return _fold(folder, number)
 
 
-def _append(folder: Path, count: str) -> None:
+def _append(folder: Path, count: int) -> None:
     with opened(folder) as ledger:
-        for number in range(int(count)):
+        for number in range(count):
             tell(ledger, order("2026-01-05", f"other-{number}", 100))
 
 
-def _rebuild(folder: Path, workers: str, _: Any) -> None:
+def _rebuild(folder: Path, workers: int) -> None:
     with opened(folder) as ledger:
         rebuild(
             ledger,
             PROJECTIONS,
-            workers=int(workers),
+            workers=workers,
             report=lambda phase, done, total: print(phase, done, total, flush=True),  # noqa: T201
         )
 
@@ -52,7 +51,11 @@ def _rebuild(folder: Path, workers: str, _: Any) -> None:
 if sys.argv[1:2] == ["rebuild"]:
     ranges.IN_PROCESS_MAX = 0
     ranges.RANGE_TOUCHPOINTS = RANGE_TOUCHPOINTS
-    RangeFolder.fold = _fold_slowly  # type: ignore[method-assign]
+    RangeFolder.fold = _fold_slowly  # type: ignore[assignment, method-assign]
 
 if __name__ == "__main__":
-    {"append": _append, "rebuild": _rebuild}[sys.argv[1]](Path(sys.argv[2]), *sys.argv[3:])
+    place, argument = Path(sys.argv[2]), int(sys.argv[3])
+    if sys.argv[1] == "append":
+        _append(place, argument)
+    else:
+        _rebuild(place, argument)

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from domain.occurred import Occurred
 from ledger.ledger import Ledger, create_ledger, open_ledger, parse_url
 from ledger.log import Submission
 from ledger.quarantine import Received
@@ -83,15 +84,19 @@ def record(ledger: Ledger, records: Iterable[Record]) -> Receipt:
     return ledger.log.append(group).receipt
 
 
-def tell(ledger: Ledger, *envelopes: Envelope[Any]) -> Receipt:
-    """Append touchpoints as one group, in their order."""
+def tell(ledger: Ledger, *facts: Occurred) -> Receipt:
+    """Append touchpoints (envelopes) as one group, in their order."""
+    envelopes = [fact for fact in facts if isinstance(fact, Envelope)]
+    assert len(envelopes) == len(facts)
     made = records_of(envelopes, ledger.vault)
-    return record(ledger, [m for m in made if isinstance(m, Record)])
+    receipt = record(ledger, [m for m in made if isinstance(m, Record)])
+    assert receipt.recorded + receipt.duplicate == len(facts), "two facts of the test share an id"
+    return receipt
 
 
-def stored(records: Iterable[Record]) -> list[Envelope[Touchpoint]]:
-    """The touchpoints of records, whole and in the newest version of their types."""
-    return [decode(made.topic, made.state) for made in records]
+def changed(fact: Any, **fields: Any) -> Any:
+    """The same touchpoint with some of its envelope changed."""
+    return msgspec.structs.replace(fact, **fields)
 
 
 def logged(ledger: Ledger, until: int | None = None) -> list[Envelope[Touchpoint]]:

@@ -119,7 +119,7 @@ def test_a_late_refund_of_points_already_spent_leaves_a_debt(ledger: Ledger) -> 
     assert (found.earned, found.spent, found.negative, found.active) == (5, 10, 5, 0)
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=50, suppress_health_check=list(HealthCheck))
 @given(st.data(), st.integers(-5, 120))
 def test_what_was_earned_is_somewhere_at_every_moment(
     workshop: Workshop, data: st.DataObject, days: int

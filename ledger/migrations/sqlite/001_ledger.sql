@@ -8,7 +8,7 @@ CREATE TABLE stored_events (
     recorded_at        INTEGER NOT NULL, -- microseconds since 1970, UTC; never goes back
     source             TEXT    NOT NULL,
     id                 TEXT    NOT NULL,
-    digest             BLOB    NOT NULL  -- of the content as sent: tells a duplicate from a conflict
+    digest             BLOB    NOT NULL  -- of the content as sent: duplicate or conflict
 ) STRICT;
 CREATE UNIQUE INDEX stored_events_stream ON stored_events (originator_id, originator_version);
 CREATE UNIQUE INDEX stored_events_identity ON stored_events (id, source);

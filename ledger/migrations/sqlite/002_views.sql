@@ -5,6 +5,7 @@ CREATE TABLE generations (
     version    INTEGER NOT NULL, -- of the view's code that built it
     state      TEXT    NOT NULL, -- building, live, retired
     until      INTEGER NOT NULL, -- the position up to which a rebuild reads
+    ranges     INTEGER NOT NULL, -- into how many ranges of streams it cuts the log
     latest_at  INTEGER NOT NULL, -- the latest occurrence folded
     started_at INTEGER NOT NULL,
     built_at   INTEGER,
