@@ -29,7 +29,7 @@ lint: setup ## Style, format and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: setup ## The ratios of docs/PERFORMANCE.md, side by side (BENCH_OPTIONS="--touchpoints 100000")
+bench: setup ## The ratios of docs/PERFORMANCE.md (BENCH_OPTIONS="--touchpoints 100000")
 	$(BIN)/python -m bench $(BENCH_OPTIONS)
 
 schemas: setup ## Write schemas/published anew from the classes

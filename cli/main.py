@@ -28,6 +28,9 @@ COMMANDS = {
 """Each command is loaded when it is called, so that none waits for the others' imports."""
 
 
+HELP_OPTIONS = ["-h", "--help"]
+
+
 class Commands(click.Group):
     """The commands of COMMANDS; each module has a `command`."""
 
@@ -92,6 +95,7 @@ def shared_options() -> list[click.Option]:
 
 def _share_options(command: click.Command) -> None:
     """Let the shared options stand behind a command too; its help leaves them to the top."""
+    command.context_settings.setdefault("help_option_names", HELP_OPTIONS)
     if isinstance(command, click.Group):
         for inner in command.commands.values():
             _share_options(inner)
@@ -103,7 +107,7 @@ def _share_options(command: click.Command) -> None:
             command.params.append(option)
 
 
-@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=Commands, context_settings={"help_option_names": HELP_OPTIONS})
 @click.version_option(package_name="touchstone")
 @click.pass_context
 def touchstone(ctx: click.Context) -> None:

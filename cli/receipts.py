@@ -10,10 +10,10 @@ from cli.output import clean
 from cli.progress import Report
 from cli.session import Session, bring_up_to_date
 from cli.stopping import stopping
-from ledger.intake import Item, Stop, take
+from ledger.intake import Stop, take
 from ledger.ledger import Ledger
 from ledger.log import Outcome, Quarantined
-from ledger.quarantine import Received
+from ledger.quarantine import Item, Received
 from ledger.receipt import Receipt
 
 COMPLAINTS_MAX = 20

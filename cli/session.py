@@ -63,6 +63,11 @@ class Session:
         click.echo(text, err=True)
 
 
+no_follow_option = click.option(
+    "--no-follow",
+    is_flag=True,
+    help="Leave the views as they are; `projection run` brings them up to date.",
+)
 pass_session = click.make_pass_decorator(Session, ensure=True)
 
 

@@ -8,12 +8,11 @@ from typing import Any
 import msgspec
 
 from ledger.mapping import Mapping, RowRefused
-from ledger.quarantine import Received
+from ledger.quarantine import Item, Received
 from ledger.rows import Row, RowForm, Rows, json_value
 from schemas.door import Refused
 
 DOOR = "import"
-Item = Received | tuple[Received, Refused]
 
 
 class Import:

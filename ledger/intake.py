@@ -1,27 +1,20 @@
 """Intake: the only way in. Bytes are parsed, checked, encrypted, and appended in groups."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
 
 from ledger.ledger import Ledger
 from ledger.log import Move, Outcome, Submission
-from ledger.quarantine import Received
+from ledger.quarantine import Item, Received
 from ledger.receipt import Receipt
 from ledger.record import Record, records_of
 from schemas.door import TOUCHPOINT_BYTES_MAX, Refused, parse
 from schemas.envelope import Envelope
-from schemas.personal_fields import subject_fields
-from schemas.registry import BY_TYPE
-from schemas.subject import is_token
 from schemas.touchpoint import Touchpoint
 
 GROUP_TOUCHPOINTS_MAX = 1_000
 GROUP_BYTES_MAX = 16 * 1024 * 1024
 AHEAD_MICROSECONDS_MAX = 24 * 3_600 * 1_000_000
 """How far a source's clock may be ahead of ours before its touchpoints are refused."""
-
-Item = Received | tuple[Received, Refused]
-"""What came through a door, alone or with why it is refused already."""
 
 OnOutcome = Callable[[Received, Outcome], None]
 
@@ -100,8 +93,6 @@ def _parsed(received: Received, now: int) -> Envelope[Touchpoint] | Refused:
         envelope = parse(received.raw)
     except Refused as refused:
         return refused
-    if any(is_token(subject) for subject in _subjects_in(envelope)):
-        return Refused("subject", "subject", "a token of a ledger; send the address that it is of")
     if envelope.at > now + AHEAD_MICROSECONDS_MAX:
         return Refused(
             "time_ahead",
@@ -109,17 +100,6 @@ def _parsed(received: Received, now: int) -> Envelope[Touchpoint] | Refused:
             "more than 24 hours ahead of now: the clock of the source is wrong",
         )
     return envelope
-
-
-def _subjects_in(envelope: Envelope[Touchpoint]) -> Iterator[str]:
-    """The subjects that a touchpoint names: its own, and those in its data."""
-    yield envelope.subject
-    for path in subject_fields(BY_TYPE[envelope.type]):
-        value: Any = envelope.data
-        for name in path:
-            value = getattr(value, name, None)
-        if value is not None:
-            yield value
 
 
 def _groups(items: Iterable[Item], stop: Stop) -> Iterator[list[tuple[Received, Refused | None]]]:

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from io import BytesIO
 from typing import IO
 
-from ledger.quarantine import Received
-from schemas.door import TOUCHPOINT_BYTES_MAX
+from ledger.quarantine import Item, Received
+from schemas.door import TOUCHPOINT_BYTES_MAX, Refused
 
 CHUNK_BYTES = 65_536
 _BLANK = b" \t\r\n"
@@ -20,7 +20,7 @@ _STRING = re.compile(rb'["\\]')
 _BOM = b"\xef\xbb\xbf"
 
 
-def read_touchpoints(stream: IO[bytes], door: str, name: str) -> Iterator[Received]:
+def read_touchpoints(stream: IO[bytes], door: str, name: str) -> Iterator[Item]:
     """The items of a file or pipe, each with where it stood. `name` is shown in errors."""
     first = _first_line(stream)
     if first.lstrip(_BLANK).startswith(b"["):
@@ -86,17 +86,26 @@ class _Joined:
         return self._ahead.read(size) or self._stream.read(size)
 
 
-def _items(stream: _Joined, door: str, name: str) -> Iterator[Received]:
-    """The items of a JSON array, cut at its own commas."""
+def _items(stream: _Joined, door: str, name: str) -> Iterator[Item]:
+    """The items of a JSON array, cut at its own commas; a missing end is refused as one more."""
     cutter = _ArrayCutter()
     number = 0
     while chunk := stream.read(CHUNK_BYTES):
         for raw in cutter.feed(chunk):
             number += 1
             yield Received(raw, door, {"file": name, "item": number})
-    for raw in cutter.rest():
+    left = list(cutter.rest())
+    for raw in left:
         number += 1
         yield Received(raw, door, {"file": name, "item": number})
+    if cutter.between_items and all(_is_object(raw) for raw in left):
+        lost = Received(b"", door, {"file": name, "item": number + 1})
+        yield lost, Refused("cut_off", "", "the array has no closing bracket: is the file whole?")
+
+
+def _is_object(raw: bytes | IO[bytes]) -> bool:
+    """Whether an item that ends the input looks whole; otherwise it will be refused itself."""
+    return isinstance(raw, bytes) and raw.endswith(b"}")
 
 
 class _ArrayCutter:
@@ -152,6 +161,11 @@ class _ArrayCutter:
 
     def rest(self) -> Iterator[bytes | IO[bytes]]:
         yield from self._taken()
+
+    @property
+    def between_items(self) -> bool:
+        """Whether the bytes so far end inside the array, but inside none of its objects."""
+        return self._depth == 1 and not self._in_string
 
     def _keep(self, part: bytes) -> None:
         if self._spool is not None:

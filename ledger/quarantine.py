@@ -50,6 +50,10 @@ class Received:
             self.raw.close()
 
 
+Item = Received | tuple[Received, Refused]
+"""What came through a door, alone or with why it is refused already."""
+
+
 class Entry(msgspec.Struct, kw_only=True):
     """One refused thing, without its bytes."""
 

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 from ledger.importing import row_again
-from ledger.intake import Item, append
+from ledger.intake import append
 from ledger.ledger import Ledger
 from ledger.log import Quarantined
 from ledger.mapping import Mapping
-from ledger.quarantine import RECORDED, Entry, Received
+from ledger.quarantine import RECORDED, Entry, Item, Received
 from ledger.receipt import Receipt
 from schemas.door import Refused
 

@@ -29,8 +29,10 @@ from ledger.errors import LedgerError, Locked, NotInitialised, SchemaMismatch
 from ledger.record import Duplicate, Known, Record, Recorded
 
 LOCK_SECONDS_MAX = 60
-CACHE_KIBIBYTES = 128 * 1024
-CHECKPOINT_PAGES = 8_000
+CACHE_KIBIBYTES = 16 * 1024
+"""Of one connection: what a group dirties. Everything else is read from the mapped file."""
+CHECKPOINT_PAGES = 32_000
+"""Pages of an index are written again and again: they reach the file once per 128 MiB of WAL."""
 MAPPED_BYTES_MAX = 4 * 1024**3
 VERSIONS_CACHED_MAX = 500_000
 

@@ -13,6 +13,7 @@ from typing_extensions import TypedDict
 from schemas.envelope import Envelope
 from schemas.fields import INTEGER_MAX, INTEGER_MIN, SOURCE_CHARACTERS_MAX, Id, Moment
 from schemas.fields import microseconds as to_microseconds
+from schemas.personal_fields import personal_fields
 from schemas.registry import BY_TYPE
 from schemas.subject import Subject
 from schemas.touchpoint import Touchpoint
@@ -90,10 +91,11 @@ def parse(raw: bytes) -> Envelope[Touchpoint]:
     """Read one CloudEvent (structured JSON) of the catalogue. Raises Refused."""
     if len(raw) > TOUCHPOINT_BYTES_MAX:
         raise Refused("too_large", "", f"longer than {TOUCHPOINT_BYTES_MAX:,} bytes")
+    type_name = _type_of(raw)
     try:
-        wire = _adapter(_type_of(raw)).validate_json(raw)
+        wire = _adapter(type_name).validate_json(raw)
     except ValidationError as error:
-        raise _refusal(error) from None
+        raise _refusal(error, type_name) from None
     return _envelope(wire)
 
 
@@ -178,19 +180,30 @@ _SAID_OTHERWISE = {
     "missing_keyword_only_argument": ("missing", "this field is required"),
     "dataclass_type": ("object_type", "expected an object"),
     "dict_type": ("object_type", "expected an object"),
+    "string_pattern_mismatch": ("form", "not of the form that this field has"),
 }
 
 
-def _refusal(error: ValidationError) -> Refused:
+def _refusal(error: ValidationError, type_name: str | None = None) -> Refused:
     """Say the first error in our words: its code, the path of the field, what was expected."""
     errors = error.errors(include_url=False, include_context=False, include_input=False)
     first = errors[0]
-    path = ".".join(_printable(str(part)) for part in first["loc"])
+    path = ".".join(_printable(str(part)) for part in _public(first["loc"], type_name))
     reason, message = _SAID_OTHERWISE.get(first["type"], (first["type"], first["msg"]))
+    if reason == "form" and path.endswith(".amount"):
+        message = 'expected a decimal in text, such as "12.50"'
     if message.startswith("Input should"):
         message = "expected" + message.removeprefix("Input should").removeprefix(" be")
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     return Refused(reason, path, message + more)
+
+
+def _public(loc: tuple[int | str, ...], type_name: str | None) -> tuple[int | str, ...]:
+    """The path as far as it may be told: the names inside a personal map may be personal too."""
+    for field in personal_fields(BY_TYPE[type_name]) if type_name else ():
+        if loc[1 : 1 + len(field.path)] == field.path:
+            return loc[: 1 + len(field.path)]
+    return loc
 
 
 def _printable(part: str) -> str:

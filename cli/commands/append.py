@@ -7,7 +7,7 @@ from typing import IO
 import click
 
 from cli.receipts import finish, taking
-from cli.session import Session, pass_session
+from cli.session import Session, no_follow_option, pass_session
 from ledger.lines import read_touchpoints
 
 
@@ -15,7 +15,7 @@ from ledger.lines import read_touchpoints
 @click.argument(
     "file", required=False, type=click.Path(path_type=Path, allow_dash=True, dir_okay=False)
 )
-@click.option("--no-follow", is_flag=True, help="Leave the views as they are; `projection run` brings them up to date.")
+@no_follow_option
 @pass_session
 def command(session: Session, file: Path | None, no_follow: bool) -> int:
     """Append touchpoints from FILE (or standard input): NDJSON, or one JSON array.

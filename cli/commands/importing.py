@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from cli.receipts import finish, taking
-from cli.session import Session, pass_session
+from cli.session import Session, no_follow_option, pass_session
 from ledger.importing import Import
 from ledger.mapping import MappingInvalid, load_mapping
 from ledger.rows import RowsUnreadable
@@ -21,7 +21,7 @@ from ledger.rows import RowsUnreadable
     type=click.Path(path_type=Path, dir_okay=False),
     help="How rows become touchpoints; see docs/IMPORTING.md and examples/.",
 )
-@click.option("--no-follow", is_flag=True, help="Leave the views as they are; `projection run` brings them up to date.")
+@no_follow_option
 @pass_session
 def command(session: Session, file: Path, mapping_path: Path, no_follow: bool) -> int:
     """Import FILE through a mapping. Safe to repeat: what is known already is not counted twice.

@@ -16,7 +16,7 @@ from cli.output import Column, Record, clean
 from cli.portrait import BALANCE_FIELDS
 from cli.portrait import points as points_of
 from cli.revealing import clear_subject
-from cli.session import Session, bring_up_to_date, pass_session, warn_if_behind
+from cli.session import Session, bring_up_to_date, no_follow_option, pass_session, warn_if_behind
 from domain.lots import Account, expiring
 from domain.loyalty import Member
 from domain.redemption import Refusal
@@ -210,7 +210,7 @@ class _ShortText:
     "--reward", metavar="TEXT", callback=_ShortText(TEXT_CHARACTERS_MAX),
     help="What the points are spent on.",
 )  # fmt: skip
-@click.option("--no-follow", is_flag=True, help="Leave the views as they are; `projection run` brings them up to date.")
+@no_follow_option
 @pass_session
 def redeem_(
     session: Session,

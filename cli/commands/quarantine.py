@@ -10,7 +10,7 @@ from cli import exits
 from cli.moments import shown_time
 from cli.output import Column, Record
 from cli.receipts import as_record, receipt_table
-from cli.session import Session, bring_up_to_date, confirm, pass_session
+from cli.session import Session, bring_up_to_date, confirm, no_follow_option, pass_session
 from ledger.ledger import Ledger
 from ledger.mapping import MappingInvalid, load_mapping
 from ledger.quarantine import DISCARDED, RECORDED, WAITING, Entry
@@ -114,11 +114,7 @@ def _shown(value: Any) -> str:
     type=click.Path(path_type=Path, dir_okay=False),
     help="For rows of an import: the (mended) mapping.",
 )
-@click.option(
-    "--no-follow",
-    is_flag=True,
-    help="Leave the views as they are; `projection run` brings them up to date.",
-)
+@no_follow_option
 @pass_session
 def retry_(
     session: Session,

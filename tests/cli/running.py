@@ -43,7 +43,7 @@ class Shell:
         source = io.TextIOWrapper(io.BytesIO(stdin), "utf-8")
         with patch.object(sys, "stdin", source), redirect_stdout(out), redirect_stderr(err):
             code = run(["--ledger", self.url, *arguments])
-        written = out.buffer.getvalue()  # type: ignore[attr-defined]
+        written = out.buffer.getvalue()
         return Ran(code, written.decode("utf-8", "surrogateescape"), err.getvalue())
 
     def write(self, name: str, content: bytes) -> str:

@@ -1,6 +1,8 @@
 """Intake: whatever comes is recorded or kept with its reason, and the counts add up."""
 
 import json
+import os
+import resource
 from typing import Any
 
 import pytest
@@ -101,8 +103,8 @@ BAD: dict[str, tuple[bytes | Event, str, str, str]] = {
                                  "data.total.currency", "required"),
     "money of no country": (order_with(total=EUR | {"currency": "ZZZ"}), "currency",
                             "data.total.currency", "ISO 4217"),
-    "1e999 for money": (order_with(total=EUR | {"amount": "1e999"}), "string_pattern_mismatch",
-                        "data.total.amount", "match pattern"),
+    "1e999 for money": (order_with(total=EUR | {"amount": "1e999"}), "form",
+                        "data.total.amount", "decimal"),
     "a time without its offset": (order("bad", time="2026-01-05T10:00:00"), "time_form", "time",
                                   "with its offset"),
     "a time of the year 10000": (order("bad", time="10000-01-05T10:00:00Z"), "time_form", "time",
@@ -116,8 +118,8 @@ BAD: dict[str, tuple[bytes | Event, str, str, str]] = {
     "an email that is none": (order("bad", subject="email:nobody"), "subject", "subject",
                               "not an email address"),
     "nesting without end": (NESTED, "json_invalid", "", "recursion limit"),
-    "a NUL in a text": (note_with(text="a\0b"), "string_pattern_mismatch", "data.text", "match"),
-    "a NUL in an id": (order("a\0b"), "string_pattern_mismatch", "id", "match"),
+    "a NUL in a text": (note_with(text="a\0b"), "form", "data.text", "form"),
+    "a NUL in an id": (order("a\0b"), "form", "id", "form"),
     "a NUL in a map": (order_with(extra={"a": "\0"}), "nul", "data.extra", "NUL"),
     "1e999 in a map": (written(order_with(extra={"a": "BIG"}), '"BIG"', "1e999"), "finite",
                        "data.extra", "not finite"),
@@ -159,7 +161,12 @@ def test_a_line_of_fifty_megabytes_costs_only_itself(ledger: Ledger) -> None:
 def test_more_oversized_lines_than_files_may_be_open_are_all_kept(ledger: Ledger) -> None:
     long = b"x" * (TOUCHPOINT_BYTES_MAX + 1)
     lines = (long + str(n).encode() for n in range(40))
-    receipt = send_file(ledger, b"\n".join([*lines, line(order("1"))]))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/dev/fd")) + 30, hard))
+    try:
+        receipt = send_file(ledger, b"\n".join([*lines, line(order("1"))]))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert (receipt.quarantined, receipt.recorded) == (40, 1)
 
 

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -135,6 +136,25 @@ def test_keys_are_found_also_when_there_are_more_than_are_kept_in_memory(
         assert keyring.find(wanted) == {s: keys[s] for s in wanted}
     assert keyring.find(subjects) == keys
     assert keyring.ensure(subjects) == keys
+
+
+class LateKeyring(Keyring):
+    """Of a process that looked for keys before another had written them."""
+
+    def find(self, subjects: Iterable[str]) -> dict[str, bytes]:
+        return {}
+
+
+def test_who_comes_second_with_a_new_key_gets_that_of_the_first(
+    keyring: Keyring, tmp_path: Path
+) -> None:
+    first = keyring.ensure(["customer:1"])
+    late = LateKeyring(tmp_path / "keyring", MASTER)
+    assert late.ensure(["customer:1"]) == first
+    late.close()
+    again = Keyring(tmp_path / "keyring", MASTER)
+    assert again.find(["customer:1"]) == first
+    again.close()
 
 
 def _keys_made_by_one_process(path: Path, subjects: list[str]) -> dict[str, bytes]:

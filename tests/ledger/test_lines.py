@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.lines import CHUNK_BYTES, read_touchpoints
-from ledger.quarantine import Received
+from ledger.quarantine import Item, Received
 from schemas.door import TOUCHPOINT_BYTES_MAX
 
 BOM = b"\xef\xbb\xbf"
@@ -36,7 +36,12 @@ class Pipe:
 
 def received(content: bytes, sizes: list[int] | None = None) -> list[Received]:
     stream = cast(IO[bytes], Pipe(content, sizes or []))
-    return list(read_touchpoints(stream, "append", "file"))
+    return [plain(item) for item in read_touchpoints(stream, "append", "file")]
+
+
+def plain(item: Item) -> Received:
+    """What was received, with or without a refusal."""
+    return item[0] if isinstance(item, tuple) else item
 
 
 def whole(item: Received) -> bytes:
@@ -194,7 +199,7 @@ def test_fifty_megabytes_in_one_piece_do_not_fill_the_memory(start: bytes, end: 
     lengths = []
     tracemalloc.start()
     try:
-        for item in read_touchpoints(stream, "append", "file"):
+        for item in map(plain, read_touchpoints(stream, "append", "file")):
             lengths.append(sum(len(part) for part in item.parts()))
             item.close()
         _, peak = tracemalloc.get_traced_memory()
@@ -207,3 +212,14 @@ def test_fifty_megabytes_in_one_piece_do_not_fill_the_memory(start: bytes, end: 
 def test_a_file_that_begins_with_a_million_blank_lines_is_no_trouble() -> None:
     content = b"\n" * 1_000_000 + b"{}"
     assert items(content) == [b"{}"]
+
+
+@pytest.mark.parametrize("cut", [b"[", b'[{"a":1}', b'[{"a":1},'])
+def test_an_array_that_is_cut_off_between_its_items_is_said_to_be(cut: bytes) -> None:
+    *_, last = read_touchpoints(io.BytesIO(cut), "append", "file")
+    assert isinstance(last, tuple)
+    assert last[1].reason == "cut_off"
+
+
+def test_an_array_that_ends_within_an_item_loses_only_that_item() -> None:
+    assert items(b'[{"a":1},{"b":') == [b'{"a":1}', b'{"b":']

@@ -19,10 +19,10 @@ from projections.verify import verify
 from schemas.correction import TouchpointVoided
 from tests.projections import oracle
 from tests.projections.ledgers import Workshop, logged, record, rows_of
-from tests.projections.lives import Arrival, arrivals
+from tests.projections.lives import PHASES, Arrival, arrivals
 
 THOROUGH = settings(
-    deadline=None, max_examples=120, suppress_health_check=list(HealthCheck), derandomize=False
+    deadline=None, max_examples=100, phases=PHASES, suppress_health_check=list(HealthCheck)
 )
 INTERESTING = ("late", "spanning", "voided", "voided again", "restated", "duplicate")
 

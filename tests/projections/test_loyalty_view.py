@@ -29,8 +29,8 @@ from tests.domain.loyalty_facts import (
     survey,
 )
 from tests.projections import oracle
-from tests.projections.ledgers import Workshop, logged, record, rows_of, state_in, tell
-from tests.projections.lives import arrivals
+from tests.projections.ledgers import Workshop, changed, logged, record, rows_of, state_in, tell
+from tests.projections.lives import PHASES, arrivals
 
 ME = "customer:42"
 HUNDRED = published(1, "2025-01-01", per(1, 100))
@@ -97,12 +97,14 @@ def test_a_rule_for_the_past_that_was_voided_restates_back(ledger: Ledger) -> No
 
 def test_a_rule_for_the_future_does_not_touch_what_occurred_before_it(ledger: Ledger) -> None:
     tell(ledger, HUNDRED, survey("2026-01-05", "S1"), BEFORE)
+    tell(ledger, changed(survey("2026-01-05", "S0"), subject="customer:7", id="S0"))
     follow(ledger, PROJECTIONS)
     before = rows_of(ledger, LOYALTY)
     phases = []
     tell(ledger, published(2, "2026-05-01", fixed(5, "survey.answered.v1", "answer")))
     follow(ledger, PROJECTIONS, report=lambda phase, *_: phases.append(phase))
     assert rows_of(ledger, LOYALTY) == before == oracle.rows(LOYALTY, logged(ledger))
+    assert verify(ledger, LOYALTY).differences == 0
     assert set(phases) == {"following"}
     tell(ledger, survey("2026-05-02", "S2"), survey("2026-01-06", "S3"))
     follow(ledger, PROJECTIONS)
@@ -119,7 +121,7 @@ def test_a_late_refund_of_points_already_spent_leaves_a_debt(ledger: Ledger) -> 
     assert (found.earned, found.spent, found.negative, found.active) == (5, 10, 5, 0)
 
 
-@settings(deadline=None, max_examples=50, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=50, phases=PHASES, suppress_health_check=list(HealthCheck))
 @given(st.data(), st.integers(-5, 120))
 def test_what_was_earned_is_somewhere_at_every_moment(
     workshop: Workshop, data: st.DataObject, days: int

@@ -27,7 +27,7 @@ from projections.view import View
 from tests.projections import oracle
 from tests.projections.fussy import FUSSY
 from tests.projections.ledgers import Workshop, logged, position_of, record, rows_of
-from tests.projections.lives import ABOUT_ORDERS, lives
+from tests.projections.lives import ABOUT_ORDERS, PHASES, lives
 
 VIEWS = (*PROJECTIONS, FUSSY)
 some_views = st.lists(st.sampled_from(VIEWS), min_size=1, unique_by=lambda view: view.name)
@@ -132,6 +132,7 @@ def test_every_view_equals_a_fresh_fold_whatever_operators_do(
             deadline=None,
             max_examples=60,
             stateful_step_count=14,
+            phases=PHASES,
             suppress_health_check=list(HealthCheck),
         ),
     )

@@ -25,7 +25,7 @@ from tests.projections.ledgers import (
     rows_of,
     tell,
 )
-from tests.projections.lives import arrivals
+from tests.projections.lives import PHASES, arrivals
 
 DAY = 24 * 3_600 * SECOND
 START = at("2026-01-01")
@@ -39,7 +39,7 @@ def what_a_ledger_would_say(ledger: Ledger, view: View, cut: Cut) -> dict[str, A
     return oracle.states(view, [f for f in facts if cut.as_of is None or f.at <= cut.as_of])
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=60, phases=PHASES, suppress_health_check=list(HealthCheck))
 @given(data=st.data(), as_of=moments)
 def test_any_cut_is_answered_as_by_a_ledger_that_stopped_then(
     workshop: Workshop, data: st.DataObject, as_of: int | None
