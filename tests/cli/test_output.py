@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.main import COMMANDS, touchstone
+from cli.main import COMMANDS, HELP_OPTIONS, touchstone
 from cli.output import clean
 from tests.cli.facts import described, event, order, record
 from tests.cli.running import Shell
@@ -128,7 +128,7 @@ def test_without_a_ledger_every_window_says_so(tmp_path_factory: pytest.TempPath
 def commands_in(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
     yield path, command
     if isinstance(command, click.Group):
-        context = click.Context(command)
+        context = click.Context(command, help_option_names=HELP_OPTIONS)
         for name in command.list_commands(context):
             inner = command.get_command(context, name)
             assert inner is not None

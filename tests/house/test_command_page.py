@@ -7,7 +7,7 @@ import click
 import pytest
 
 from cli import exits
-from cli.main import COMMANDS, shared_options, touchstone
+from cli.main import COMMANDS, HELP_OPTIONS, shared_options, touchstone
 from tests.house.sources import ROOT
 
 PAGE = (ROOT / "docs/CLI.md").read_text("utf-8")
@@ -31,7 +31,7 @@ def commands() -> Iterator[tuple[str, click.Command]]:
 
 
 def _usage(name: str, command: click.Command) -> str:
-    pieces = command.collect_usage_pieces(click.Context(command))
+    pieces = command.collect_usage_pieces(click.Context(command, help_option_names=HELP_OPTIONS))
     return " ".join([name, *(piece for piece in pieces if piece != "[OPTIONS]")])
 
 
