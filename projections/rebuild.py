@@ -186,6 +186,9 @@ class _Build:
             known = governance(until, cursor)
             failures = parking.parked(generation, cursor).values()
             spanning = to_be_joined(generation.table, failures, cursor)
+        if spanning:
+            with self.ledger.store.cursor(write=True, durable=False) as cursor:
+                tables.index_for_joining(generation.table, cursor)
         for start in range(0, len(spanning), SPANNING_KEYS_AT_ONCE):
             self.report("joining", start, len(spanning))
             with self.ledger.store.cursor(write=True, durable=False) as cursor:

@@ -23,8 +23,14 @@ def create_table(table: str, cursor: sqlite3.Cursor) -> None:
     )
 
 
+def index_for_joining(table: str, cursor: sqlite3.Cursor) -> None:
+    """Let keys be found while they are not unique yet: each would cost a pass over the table."""
+    cursor.execute(f"CREATE INDEX IF NOT EXISTS {table}_joining ON {table} (key)")
+
+
 def index_table(table: str, cursor: sqlite3.Cursor) -> None:
     """Make keys unique and quick to find."""
+    cursor.execute(f"DROP INDEX IF EXISTS {table}_joining")
     cursor.execute(f"CREATE UNIQUE INDEX IF NOT EXISTS {table}_key ON {table} (key)")
 
 

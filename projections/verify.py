@@ -117,6 +117,7 @@ def _join_spanning_keys(
 ) -> None:
     known = governance(live.position, cursor)
     refolder = Refolder(Reader([view]), known, live.position, cursor)
+    tables.index_for_joining(FRESH, scratch)
     for key, streams in to_be_joined(FRESH, failed, scratch):
         row = None
         # A key that cannot be folded has no fresh row, and so differs unless it is parked.
