@@ -4,6 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 CACHE  := .cache
 READY  := $(VENV)/.ready
+PYTEST_OPTIONS ?= --numprocesses auto
 
 .PHONY: setup demo test lint bench schemas clean help
 

@@ -1,5 +1,7 @@
 """Exit codes: a contract that scripts rely on (extend it, never change it)."""
 
+import sqlite3
+
 from ledger.decisions import IdTaken
 from ledger.errors import (
     KeysMissing,
@@ -8,7 +10,7 @@ from ledger.errors import (
     NotInitialised,
     SchemaMismatch,
     TrackingConflict,
-    Unreachable,
+    NothingEarlier,
 )
 from schemas.door import Refused
 
@@ -31,12 +33,14 @@ _OF_ERRORS: tuple[tuple[type[Exception], int], ...] = (
     (NotInitialised, NOT_INITIALISED),
     (SchemaMismatch, SCHEMA_MISMATCH),
     (Locked, LOCKED),
-    (Unreachable, UNREACHABLE),
+    (NothingEarlier, NOT_FOUND),
     (TrackingConflict, CONFLICT),
     (IdTaken, CONFLICT),
     (KeysMissing, DENIED),
     (Refused, USAGE),
     (LedgerError, FAILED),
+    (OSError, FAILED),
+    (sqlite3.Error, FAILED),
 )
 
 

@@ -154,8 +154,16 @@ def _failed(error: Exception) -> int:
     code = code_of(error)
     if code is None:
         raise error
-    click.echo(f"Error: {error}", err=True)
+    click.echo(f"Error: {_in_one_line(error)}", err=True)
     return code
+
+
+def _in_one_line(error: Exception) -> str:
+    """What an error says, without the number that the system has for it."""
+    if isinstance(error, OSError) and error.strerror:
+        named = f"{error.filename}: " if error.filename is not None else ""
+        return f"{named}{error.strerror}"
+    return " ".join(str(error).split())
 
 
 if __name__ == "__main__":

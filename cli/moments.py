@@ -36,8 +36,10 @@ class Moment(_ReadsMoment):
             return value
         zone = zone_of(ctx)
         try:
-            return microseconds(_moment(value, self.starts, zone))
-        except (ValueError, OverflowError):
+            return _showable(_moment(value, self.starts, zone), zone)
+        except OverflowError:
+            self.fail(f"{value!r} is outside the years 1 to 9999", param, ctx)
+        except ValueError:
             self.fail(
                 f"{value!r} is not a time: write 2026-03-01, 2026-03-01T10:00, "
                 "2026-03-01T10:00:00+02:00 or -30d",
@@ -56,6 +58,12 @@ def _moment(text: str, starts: bool, zone: tzinfo) -> datetime:
         found = datetime.fromisoformat(text)
         return found if found.tzinfo else found.replace(tzinfo=zone)
     return datetime.combine(day, time.min if starts else time.max, tzinfo=zone)
+
+
+def _showable(found: datetime, zone: tzinfo) -> int:
+    """The time in microseconds. Raises OverflowError when the zone or UTC has no date for it."""
+    found.astimezone(zone)
+    return microseconds(found.astimezone(UTC))
 
 
 class Zone(_ReadsZone):

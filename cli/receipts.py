@@ -70,20 +70,33 @@ def taking(session: Session, ledger: Ledger, size: int) -> Iterator[Intake]:
 
 
 def finish(
-    session: Session, ledger: Ledger, receipt: Receipt, intake: Intake, name: str, *, follow: bool
+    session: Session,
+    ledger: Ledger,
+    receipt: Receipt,
+    intake: Intake,
+    name: str,
+    *,
+    empty: bool,
+    follow: bool,
 ) -> int:
-    """Bring the views up to date, print the receipt, and say how it went by the exit code."""
+    """Bring the views up to date, print the receipt, and say how it went by the exit code.
+
+    A file that is `empty` is taken for a mistake; a pipe may well have nothing to say.
+    """
     if intake.refused > COMPLAINTS_MAX:
         more = intake.refused - COMPLAINTS_MAX
         session.complain(f"… and {more:,} more; `touchstone quarantine list` shows them all")
-    if not receipt.received and not intake.stop.requested:
-        session.complain(f"{name}: there are no touchpoints in it")
-    if follow and not intake.stop.requested:
-        bring_up_to_date(session, ledger)
+    cut_short = intake.stop.requested
+    if follow and not cut_short:
+        bring_up_to_date(session, ledger, intake.stop)
     session.printer.record(as_record(receipt), lambda: [receipt_table(receipt)])
-    if intake.stop.signal is not None:
+    if cut_short:
         session.complain("interrupted: the group in hand was recorded; run the same command again")
+    if intake.stop.signal is not None:
         return exits.SIGNAL_BASE + intake.stop.signal
+    if empty:
+        session.complain(f"{name}: there are no touchpoints in it")
+        return exits.DONE if name == "-" else exits.USAGE
     return exits.DONE if receipt.complete else exits.PARTLY
 
 

@@ -14,6 +14,7 @@ import click
 from cli.output import Printer
 from cli.progress import Report, progress
 from ledger.errors import Locked
+from ledger.intake import Stop
 from ledger.ledger import Address, Ledger, open_ledger, parse_url
 
 DEFAULT_URL = "sqlite:///touchstone.db"
@@ -76,15 +77,16 @@ def workers_default() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def bring_up_to_date(session: Session, ledger: Ledger) -> None:
+def bring_up_to_date(session: Session, ledger: Ledger, stop: Stop | None = None) -> None:
     """Follow to the end of the log, so that what was just written can be read."""
     from projections.follow import follow
+    from projections.rebuild import Interrupted
     from projections.registry import PROJECTIONS
 
     with session.progress() as report:
         try:
-            follow(ledger, PROJECTIONS, workers=workers_default(), report=report)
-        except Locked as error:
+            follow(ledger, PROJECTIONS, workers=workers_default(), report=report, stop=stop)
+        except (Locked, Interrupted) as error:
             session.note(f"the views are not up to date yet: {error}")
 
 

@@ -17,12 +17,12 @@ class Locked(LedgerError):
     """Somebody else is at work here."""
 
 
-class Unreachable(LedgerError):
-    """Something that is needed cannot be reached."""
-
-
 class TrackingConflict(LedgerError):
     """A caller expected another position of its source than the ledger holds."""
+
+
+class NothingEarlier(LedgerError):
+    """There is no earlier state to go back to."""
 
 
 class KeysMissing(LedgerError):

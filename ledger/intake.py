@@ -1,5 +1,6 @@
 """Intake: the only way in. Bytes are parsed, checked, encrypted, and appended in groups."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ledger.ledger import Ledger
@@ -13,6 +14,8 @@ from schemas.touchpoint import Touchpoint
 
 GROUP_TOUCHPOINTS_MAX = 1_000
 GROUP_BYTES_MAX = 16 * 1024 * 1024
+GROUP_SECONDS_MAX = 0.5
+"""How long a group is gathered from a source that is slow."""
 AHEAD_MICROSECONDS_MAX = 24 * 3_600 * 1_000_000
 """How far a source's clock may be ahead of ours before its touchpoints are refused."""
 
@@ -103,17 +106,18 @@ def _parsed(received: Received, now: int) -> Envelope[Touchpoint] | Refused:
 
 
 def _groups(items: Iterable[Item], stop: Stop) -> Iterator[list[tuple[Received, Refused | None]]]:
-    """Groups bounded in number and in bytes; a stop ends the last one early."""
+    """Groups bounded in number, bytes and time; a stop ends the last one early."""
     group: list[tuple[Received, Refused | None]] = []
-    size = 0
+    size, started = 0, time.monotonic()
     for item in _until_stopped(items, stop):
         received, refused = item if isinstance(item, tuple) else (item, None)
         group.append((received, refused))
         # What is in a file of its own counts as well: only so many can be open at a time.
         size += len(received.raw) if isinstance(received.raw, bytes) else TOUCHPOINT_BYTES_MAX
-        if len(group) >= GROUP_TOUCHPOINTS_MAX or size >= GROUP_BYTES_MAX:
+        late = time.monotonic() - started > GROUP_SECONDS_MAX
+        if late or len(group) >= GROUP_TOUCHPOINTS_MAX or size >= GROUP_BYTES_MAX:
             yield group
-            group, size = [], 0
+            group, size, started = [], 0, time.monotonic()
     if group:
         yield group
 

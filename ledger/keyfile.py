@@ -1,6 +1,7 @@
 """The key file: the master key, the token key and the signing key of one ledger (mode 0600)."""
 
 import os
+import tempfile
 from base64 import b64decode, b64encode
 from pathlib import Path
 
@@ -37,7 +38,7 @@ class _Written(msgspec.Struct, kw_only=True):
 
 
 def create_key_file(path: Path, ledger_id: str) -> KeyFile:
-    """Make new keys and write them durably. Raises FileExistsError rather than overwrite."""
+    """Make new keys and write them durably; if somebody else was first, his are the keys."""
     keys = KeyFile(
         ledger_id=ledger_id,
         master=os.urandom(KEY_BYTES),
@@ -51,11 +52,18 @@ def create_key_file(path: Path, ledger_id: str) -> KeyFile:
             name: b64encode(getattr(keys, name)).decode() for name in ("master", "token", "signing")
         },
     )
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(msgspec.json.format(msgspec.json.encode(written), indent=2) + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
+    descriptor, draft = tempfile.mkstemp(dir=path.parent)  # readable for its owner alone
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(msgspec.json.format(msgspec.json.encode(written), indent=2) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            return read_key_file(path)
+    finally:
+        os.unlink(draft)
     _sync_folder(path.parent)
     return keys
 
@@ -72,6 +80,8 @@ def read_key_file(path: Path) -> KeyFile:
             f"the key file {path} is missing; restore it from where its backup is kept, "
             "or name it with --keys"
         ) from None
+    except OSError as error:
+        raise KeysMissing(f"the key file {path} cannot be read: {error.strerror}") from None
     except (msgspec.DecodeError, ValueError):
         raise KeysMissing(f"{path} is not a key file of Touchstone") from None
     if written.format != FORMAT or any(len(key) != KEY_BYTES for key in keys.values()):

@@ -10,7 +10,7 @@ from ledger.keyring import Keyring
 from ledger.log import Clock, Log, system_clock
 from ledger.personal import Vault
 from ledger.quarantine import Quarantine
-from ledger.sqlite import Datastore, check_schema, create_schema
+from ledger.sqlite import Datastore, check_schema, create_schema, is_new
 
 SCHEME = "sqlite:///"
 
@@ -89,23 +89,16 @@ def open_ledger(address: Address, clock: Clock = system_clock) -> Ledger:
 def create_ledger(address: Address) -> bool:
     """Make the ledger with its keys, or upgrade its schema; True when there was none before.
 
-    Keys come first: a ledger without keys could not be used, keys without a ledger do no harm.
+    Keys come first: a ledger without keys could not be used, keys without a ledger do no harm,
+    and the next attempt takes them up. Raises NotInitialised when another file is in the way.
     """
-    if address.path.is_file() and address.path.stat().st_size:
-        create_schema(Datastore(address.path))
-        return False
     address.path.parent.mkdir(parents=True, exist_ok=True)
-    ledger_id = _keys_for(address)
-    create_schema(Datastore(address.path), ledger_id)
-    return True
-
-
-def _keys_for(address: Address) -> str:
-    """The id of the new ledger; keys that an interrupted `init` has left are taken up again."""
+    if not is_new(address.path):
+        return create_schema(address.path, uuid4().hex)
     keys = (
         read_key_file(address.keys)
         if address.keys.exists()
         else create_key_file(address.keys, uuid4().hex)
     )
     Keyring(address.keyring, keys.master).create()
-    return keys.ledger_id
+    return create_schema(address.path, keys.ledger_id)

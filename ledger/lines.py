@@ -23,9 +23,14 @@ _BOM = b"\xef\xbb\xbf"
 def read_touchpoints(stream: IO[bytes], door: str, name: str) -> Iterator[Item]:
     """The items of a file or pipe, each with where it stood. `name` is shown in errors."""
     first = _first_line(stream)
-    if first.lstrip(_BLANK).startswith(b"["):
+    if _begins_array(first.lstrip(_BLANK)):
         return _items(_Joined(first, stream), door, name)
     return _lines(first, stream, door, name)
+
+
+def _begins_array(start: bytes) -> bool:
+    """Whether these first bytes begin an array of objects, rather than a broken line."""
+    return start[:1] == b"[" and start[1:].lstrip(_BLANK)[:1] in (b"", b"{", b"]")
 
 
 def _first_line(stream: IO[bytes]) -> bytes:

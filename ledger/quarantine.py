@@ -77,7 +77,7 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (fingerprint) DO UPDATE SET
     times = times + 1, received_at = excluded.received_at, context = excluded.context,
     reason = excluded.reason, path = excluded.path, message = excluded.message,
-    status = 'waiting', settled_at = NULL, note = NULL
+    status = 'waiting'
 RETURNING entry
 """
 
@@ -142,7 +142,8 @@ class Quarantine:
 
     def _fingerprint(self, received: Received) -> tuple[bytes, int]:
         mac = hmac.new(self._fingerprint_key, received.door.encode(), hashlib.sha256)
-        for name in ("topic_id", "partition", "offset"):
+        places = ("topic_id", "partition", "offset") if received.raw else ("file", "item")
+        for name in places:
             mac.update(str(received.context.get(name, "")).encode() + b"\0")
         size = 0
         for part in received.parts():

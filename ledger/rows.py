@@ -100,7 +100,12 @@ def json_value(raw: bytes) -> Any:
     """
     try:
         text = raw.decode("utf-8")
-        value = json.loads(text, parse_float=WrittenNumber, parse_constant=_refuse_constant)
+        value = json.loads(
+            text,
+            parse_float=WrittenNumber,
+            parse_int=_whole_number,
+            parse_constant=_refuse_constant,
+        )
         halves = _ESCAPED_HALF.search(text) and _SURROGATE.search(
             json.dumps(value, ensure_ascii=False)
         )
@@ -113,6 +118,13 @@ def json_value(raw: bytes) -> Any:
     if halves:
         raise ValueError("a text in the JSON holds half of a surrogate pair")
     return value
+
+
+def _whole_number(digits: str) -> int:
+    try:
+        return int(digits)
+    except ValueError:  # Python's own limit, which it explains in words for programmers
+        raise ValueError("a number with too many digits") from None
 
 
 def _refuse_constant(name: str) -> Any:

@@ -29,10 +29,15 @@ from ledger.errors import LedgerError, Locked, NotInitialised, SchemaMismatch
 from ledger.record import Duplicate, Known, Record, Recorded
 
 LOCK_SECONDS_MAX = 60
-CACHE_KIBIBYTES = 16 * 1024
-"""Of one connection: what a group dirties. Everything else is read from the mapped file."""
-CHECKPOINT_PAGES = 32_000
-"""Pages of an index are written again and again: they reach the file once per 128 MiB of WAL."""
+APPLICATION_ID = 0x546F7563
+"""What marks an SQLite file as a ledger. Part of the storage format: never change it."""
+READING_CACHE_KIBIBYTES = 16 * 1024
+"""Of a connection that reads or writes views: the rest is read from the mapped file."""
+APPENDING_CACHE_KIBIBYTES = 512 * 1024
+"""Of a connection that appends, at most: each touchpoint of a group dirties another page of the
+index of streams, and reading those pages anew for every group costs a quarter of its time."""
+CHECKPOINT_PAGES = 64_000
+"""Pages of an index are written again and again: they reach the file once per 256 MiB of WAL."""
 MAPPED_BYTES_MAX = 4 * 1024**3
 VERSIONS_CACHED_MAX = 500_000
 
@@ -71,12 +76,23 @@ class _Connection(SQLiteConnection):
 
 
 class _Pool(SQLiteConnectionPool):
+    """Connections to one file, with so much cache each."""
+
+    def __init__(self, path: Path, cache_kibibytes: int, size: int) -> None:
+        self._cache_kibibytes = cache_kibibytes
+        super().__init__(
+            db_name=str(path),
+            lock_timeout=LOCK_SECONDS_MAX,
+            pool_size=size,
+            pool_timeout=LOCK_SECONDS_MAX,
+        )
+
     def _create_connection(self) -> SQLiteConnection:
         raw = super()._create_connection()._sqlite_conn
         raw.row_factory = sqlite3.Row
         for pragma in (
             "synchronous = FULL",
-            f"cache_size = -{CACHE_KIBIBYTES}",
+            f"cache_size = -{self._cache_kibibytes}",
             f"wal_autocheckpoint = {CHECKPOINT_PAGES}",
             f"busy_timeout = {LOCK_SECONDS_MAX * 1_000}",
             f"mmap_size = {MAPPED_BYTES_MAX}",
@@ -93,7 +109,12 @@ class Datastore(SQLiteDatastore):
         super().__init__(str(path), lock_timeout=LOCK_SECONDS_MAX)
         self.path = path
         self.pool.close()
-        self.pool = _Pool(db_name=str(path), lock_timeout=LOCK_SECONDS_MAX, pool_size=4)
+        self.pool = _Pool(path, READING_CACHE_KIBIBYTES, 4)
+        self._appending = _Pool(path, APPENDING_CACHE_KIBIBYTES, 1)
+
+    def close(self) -> None:
+        super().close()
+        self._appending.close()
 
     @contextmanager
     def cursor(self, *, write: bool = False, durable: bool = True) -> Iterator[sqlite3.Cursor]:
@@ -103,13 +124,17 @@ class Datastore(SQLiteDatastore):
         it back: enough for views, which are folded on from the position that goes with them.
         """
         try:
-            with self.get_connection(commit=write) as connection:
-                raw = connection._sqlite_conn
-                raw.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            pool = self._appending if write and durable else self.pool
+            connection = pool.get_connection(is_writer=write)
+            try:
+                synchronous = "FULL" if durable else "NORMAL"
+                connection._sqlite_conn.execute(f"PRAGMA synchronous = {synchronous}")
                 with connection.transaction(commit=write) as wrapped:
                     cursor = wrapped.sqlite_cursor
                     cursor.row_factory = None
                     yield cursor
+            finally:
+                pool.put_connection(connection)
         except (sqlite3.OperationalError, OperationalError) as error:
             raise _in_our_words(error) from error
 
@@ -121,6 +146,8 @@ def _in_our_words(error: Exception) -> Exception:
         return Locked(f"another process holds the ledger for longer than {LOCK_SECONDS_MAX} s")
     if "full" in text:
         return LedgerError("the disk is full; nothing of this group was recorded")
+    if "readonly" in text:
+        return LedgerError("the ledger's file, or its folder, cannot be written to")
     return error
 
 
@@ -137,7 +164,7 @@ class Recorder(SQLiteProcessRecorder):
         return []
 
     def create_table(self) -> None:
-        create_schema(self.store)
+        create_schema(self.store.path, uuid4().hex)
 
     def append(
         self, records: Sequence[Record], now: int, cursor: sqlite3.Cursor
@@ -320,28 +347,74 @@ def migrations() -> list[tuple[int, str]]:
     return [(int(name[:3]), folder.joinpath(name).read_text("utf-8")) for name in names]
 
 
-def create_schema(store: Datastore, ledger_id: str | None = None) -> None:
-    """Bring an empty or older file to the newest schema, in one transaction."""
-    connection = sqlite3.connect(store.path, timeout=LOCK_SECONDS_MAX, isolation_level=None)
+def create_schema(path: Path, ledger_id: str) -> bool:
+    """Bring a new or older file to the newest schema, all or nothing; True when it was new.
+
+    Raises NotInitialised, and changes nothing, when the file is something else than a ledger.
+    """
+    connection = sqlite3.connect(path, timeout=LOCK_SECONDS_MAX, isolation_level=None)
     try:
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-        there = schema_version(connection)
-        pending = [sql for number, sql in migrations() if number > there]
-        newest = migrations()[-1][0]
-        script = "\n".join(("BEGIN IMMEDIATE;", *pending, f"PRAGMA user_version = {newest};"))
-        connection.executescript(script)
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("BEGIN IMMEDIATE")  # of two that create it, one finds it made
+        there = _version_of(connection, path)
+        _check_not_newer(there)
+        for number, sql in migrations():
+            if number > there:
+                for statement in _statements(sql):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {number}")
         if there == 0:
-            connection.execute("INSERT INTO head VALUES (1, ?, 0, 0)", (ledger_id or uuid4().hex,))
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute("INSERT INTO head VALUES (1, ?, 0, 0)", (ledger_id,))
         connection.execute("COMMIT")
+        connection.execute("PRAGMA journal_mode = WAL")
+    except sqlite3.DatabaseError as error:
+        raise _unusable(error, path) from error
     finally:
         connection.close()
+    return there == 0
 
 
-def schema_version(connection: sqlite3.Connection) -> int:
+def _check_not_newer(there: int) -> None:
+    newest = migrations()[-1][0]
+    if there > newest:
+        raise SchemaMismatch(
+            f"the ledger's schema is version {there}, this Touchstone's is {newest}: "
+            "upgrade Touchstone"
+        )
+
+
+def _statements(sql: str) -> Iterator[str]:
+    """The statements of a script, one by one; those of a trigger stay inside it."""
+    statement = ""
+    for line in sql.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
+def _version_of(connection: sqlite3.Connection, path: Path) -> int:
     """The number of the newest migration in this file; 0 for an empty one."""
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (tables,) = connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
+    if application != APPLICATION_ID and (tables or version):
+        raise NotInitialised(f"{path} is a database of something else, not a ledger")
     return version
+
+
+def is_new(path: Path) -> bool:
+    """Whether a ledger can be made here: nothing is there yet, or an empty SQLite file."""
+    if not path.exists():
+        return True
+    connection = sqlite3.connect(path, timeout=LOCK_SECONDS_MAX)
+    try:
+        return _version_of(connection, path) == 0
+    except sqlite3.DatabaseError as error:
+        raise _unusable(error, path) from error
+    finally:
+        connection.close()
 
 
 def check_schema(path: Path) -> str:
@@ -350,17 +423,24 @@ def check_schema(path: Path) -> str:
         raise NotInitialised(f"there is no ledger at {path}; `touchstone init` makes one")
     connection = sqlite3.connect(path, timeout=LOCK_SECONDS_MAX)
     try:
-        there, newest = schema_version(connection), migrations()[-1][0]
+        there, newest = _version_of(connection, path), migrations()[-1][0]
         if there == 0:
-            raise NotInitialised(f"{path} is not a ledger; `touchstone init` makes one")
+            raise NotInitialised(f"{path} is not a ledger yet; `touchstone init` makes it one")
+        _check_not_newer(there)
         if there != newest:
             raise SchemaMismatch(
-                f"the ledger's schema is version {there}, this Touchstone's is {newest}; "
-                + ("`touchstone init` upgrades it" if there < newest else "upgrade Touchstone")
+                f"the ledger's schema is version {there}, this Touchstone's is {newest}: "
+                "`touchstone init` upgrades it"
             )
         ledger_id: str = connection.execute("SELECT ledger_id FROM head").fetchone()[0]
         return ledger_id
     except sqlite3.DatabaseError as error:
-        raise NotInitialised(f"{path} is not a ledger: {error}") from None
+        raise _unusable(error, path) from error
     finally:
         connection.close()
+
+
+def _unusable(error: sqlite3.DatabaseError, path: Path) -> Exception:
+    if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
+        return NotInitialised(f"{path} is not a ledger, nor any other SQLite file")
+    return _in_our_words(error)

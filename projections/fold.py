@@ -15,7 +15,6 @@ from projections.view import NEVER, View
 from schemas.subject import stream_of
 
 _encode = msgspec.json.Encoder().encode
-_at = attrgetter("at")
 _subject = attrgetter("subject")
 
 

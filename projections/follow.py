@@ -32,7 +32,7 @@ def follow(
     follower = Follower(ledger, views, batch)
     while behind := [g for g in follower.positions() if g.position < head]:
         if stop is not None and stop.requested:
-            raise Interrupted("following was interrupted; the same command goes on with it")
+            raise Interrupted("following was interrupted; `projection run` goes on with it")
         lowest = min(g.position for g in behind)
         report("following", lowest, head)
         group = [g for g in behind if g.position == lowest]

@@ -12,6 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -26,6 +27,7 @@ from projections.view import View
 RANGE_TOUCHPOINTS = 25_000
 """About how many touchpoints a range holds. Each range maps the file of the log anew, which costs
 a tenth of a rebuild with 10,000 of them; with more than this, writing a range takes too long."""
+STOPPING = {signal.SIGINT, signal.SIGTERM}
 IN_PROCESS_MAX = 30_000
 """A smaller log is folded sooner than another process has started."""
 
@@ -108,7 +110,8 @@ def _fold_in_workers(plan: Plan, pending: Sequence[int], workers: int) -> Iterat
     waiting: deque[Future[Folded]] = deque()
     try:
         for number in pending:
-            waiting.append(pool.submit(_fold_in_worker, number))
+            with _held_back(STOPPING):  # the processes that this may start inherit it
+                waiting.append(pool.submit(_fold_in_worker, number))
             if len(waiting) > 2 * workers:
                 yield waiting.popleft().result()
         while waiting:
@@ -117,12 +120,24 @@ def _fold_in_workers(plan: Plan, pending: Sequence[int], workers: int) -> Iterat
         pool.shutdown(wait=True, cancel_futures=True)
 
 
+@contextmanager
+def _held_back(signals: set[signal.Signals]) -> Iterator[None]:
+    """Let no such signal through meanwhile, neither here nor in a process that is started here.
+
+    A worker leaves them to its parent, who ends the work; and the end of the parent ends ours.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 _folder: RangeFolder | None = None
 
 
 def _start_worker(plan: Plan) -> None:
     global _folder
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     gc.disable()
     _folder = RangeFolder(plan)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from ledger.errors import LedgerError, Locked
+from ledger.errors import LedgerError, Locked, NothingEarlier
 from ledger.governance import governance
 from ledger.intake import Stop
 from ledger.ledger import Ledger
@@ -275,7 +275,7 @@ def _earlier(ledger: Ledger, view: View) -> Generation:
     with ledger.store.cursor() as cursor:
         old = generations.find(view.name, RETIRED, cursor)
     if old is None:
-        raise LedgerError(f"{view.name} has no earlier generation to go back to")
+        raise NothingEarlier(f"{view.name} has no earlier generation to go back to")
     if old.version != view.version:
         raise LedgerError(
             f"the earlier generation of {view.name} was built by version {old.version} of the "

@@ -172,6 +172,10 @@ def _check_extension(name: str, value: object) -> None:
         raise Refused("extension", name, "an extension attribute is a short text or an integer")
 
 
+_AMOUNT_EXPECTED = (
+    'expected a decimal in text, such as "12.50", '
+    "with at most 15 digits before the point and 9 after"
+)
 _SAID_OTHERWISE = {
     "unexpected_keyword_argument": ("unknown_field", "not a field of this type"),
     "extra_forbidden": ("unknown_field", "not a field of this type"),
@@ -191,7 +195,7 @@ def _refusal(error: ValidationError, type_name: str | None = None) -> Refused:
     path = ".".join(_printable(str(part)) for part in _public(first["loc"], type_name))
     reason, message = _SAID_OTHERWISE.get(first["type"], (first["type"], first["msg"]))
     if reason == "form" and path.endswith(".amount"):
-        message = 'expected a decimal in text, such as "12.50"'
+        message = _AMOUNT_EXPECTED
     if message.startswith("Input should"):
         message = "expected" + message.removeprefix("Input should").removeprefix(" be")
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""

@@ -43,7 +43,6 @@ Id = Annotated[str, Field(min_length=1, max_length=ID_CHARACTERS_MAX, pattern=_N
 Text = Annotated[str, Field(max_length=TEXT_CHARACTERS_MAX, pattern=_NO_NUL)]
 """Free text of up to 64 KiB characters, without NUL."""
 
-Count = Annotated[int, Field(ge=0, le=INTEGER_MAX)]
 Positive = Annotated[int, Field(gt=0, le=INTEGER_MAX)]
 
 
@@ -66,7 +65,6 @@ Author = Literal["customer", "agent", "bot"]
 SendingPurpose = Literal["service", "marketing"]
 """What a message to a customer was sent for."""
 
-SignedPoints = Annotated[int, Field(ge=INTEGER_MIN, le=INTEGER_MAX)]
 
 
 def _expect_rfc3339(value: object) -> object:
@@ -161,7 +159,6 @@ class Personal:
 
 PersonalText = Annotated[str | None, Personal(Text | None)]
 RequiredPersonalText = Annotated[str, Personal(Text)]
-PersonalId = Annotated[str | None, Personal(Id | None)]
 PersonalEmail = Annotated[str | None, Personal(Text | None, search="email")]
 PersonalPhone = Annotated[str | None, Personal(Text | None, search="phone")]
 PersonalMap = Annotated[dict[str, Any] | str | None, Personal(JsonMap | None)]

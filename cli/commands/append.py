@@ -36,4 +36,5 @@ def _append(session: Session, stream: IO[bytes], name: str, size: int, no_follow
     with session.ledger() as ledger, taking(session, ledger, size) as intake:
         items = read_touchpoints(stream, "append", name)
         receipt = intake.run(items, lambda: stream.tell() if size else 0)
-        return finish(session, ledger, receipt, intake, name, follow=not no_follow)
+        empty = not receipt.received
+        return finish(session, ledger, receipt, intake, name, empty=empty, follow=not no_follow)

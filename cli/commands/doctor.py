@@ -20,7 +20,6 @@ from projections.registry import PROJECTIONS
 FREE_BYTES_MIN = 256 * 1024 * 1024
 SQLITE_MIN = (3, 38, 0)
 CLOCK_BEHIND_SECONDS_MAX = 5
-KEY_FILE_MODE = 0o600
 
 Check = tuple[str, Callable[[Session], str]]
 

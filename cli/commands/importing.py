@@ -36,6 +36,9 @@ def command(session: Session, file: Path, mapping_path: Path, no_follow: bool) -
                 receipt = intake.run(imported.items(), lambda: imported.bytes_read)
                 if imported.skipped:
                     session.note(f"{imported.skipped:,} rows were left out, as the mapping says")
-                return finish(session, ledger, receipt, intake, str(file), follow=not no_follow)
+                return finish(
+                    session, ledger, receipt, intake, str(file),
+                    empty=not imported.rows, follow=not no_follow,
+                )  # fmt: skip
     except (MappingInvalid, RowsUnreadable, OSError) as error:
         raise click.UsageError(str(error)) from None

@@ -1,7 +1,9 @@
 """`touchstone log`: the touchpoints as they stand in the log, and taking them out of it."""
 
 import os
+import stat
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,11 +25,13 @@ from cli.revealing import clear_stored
 from cli.session import Session, confirm, pass_session
 from cli.stopping import stopping
 from cli.telling import OPTIONAL_ATTRIBUTES, log_record
+from ledger.intake import StopRequested
 from ledger.ledger import Ledger
 from ledger.log import Stored
 from projections.query import Told
 
 POLL_SECONDS = 0.5
+PART_PREFIX = ".touchstone-export-"
 POLLED_TOUCHPOINTS_MAX = 1_000
 FIELDS = (
     "position", "recorded_at", "time", "type", "source", "id", "subject", *OPTIONAL_ATTRIBUTES,
@@ -67,7 +71,7 @@ _subject = click.option("--subject", metavar="SUBJECT", help="Only what is about
 @pass_session
 def list_(session: Session, /, **wanted: Any) -> None:
     """List touchpoints in the order in which they were recorded."""
-    with session.ledger() as ledger:
+    with _until_interrupted(), session.ledger() as ledger:
         records = (log_record(told) for told in read(ledger, Filter.of(ledger, **wanted)))
         session.printer.records(records, _columns(session), EMPTY, csv_fields=FIELDS)
 
@@ -127,7 +131,7 @@ def tail(session: Session, /, count: int, follow: bool) -> None:
 
     With --follow it goes on with what is recorded from now on, until it is interrupted.
     """
-    with session.ledger() as ledger:
+    with _until_interrupted(), session.ledger() as ledger:
         position = ledger.log.head().position
         last = [s for s in ledger.log.last(count) if s.position <= position] if count else []
         if not follow:
@@ -138,6 +142,18 @@ def tail(session: Session, /, count: int, follow: bool) -> None:
             time.sleep(0 if len(last) == POLLED_TOUCHPOINTS_MAX else POLL_SECONDS)
             last = ledger.log.page(position, POLLED_TOUCHPOINTS_MAX)
             position = last[-1].position if last else position
+
+
+@contextmanager
+def _until_interrupted() -> Iterator[None]:
+    """End at the first signal, with its exit code: who only reads has nothing to finish."""
+    try:
+        with stopping() as stop:
+            stop.waiting = True
+            yield
+    except StopRequested:
+        click.echo("interrupted", err=True)
+        raise click.exceptions.Exit(exits.SIGNAL_BASE + (stop.signal or 0)) from None
 
 
 def _records(ledger: Ledger, stored: list[Stored]) -> list[Record]:
@@ -195,9 +211,10 @@ def export(session: Session, /, file: Path | None, yes: bool, **wanted: Any) -> 
             _, signal = _export(session, ledger, chosen, sys.stdout.buffer)
             sys.stdout.buffer.flush()
             return exits.DONE if signal is None else exits.SIGNAL_BASE + signal
-        if file.exists():
+        target = _regular(file)
+        if target.exists():
             confirm(session, f"{file} is there already: write over it?", yes=yes)
-        with _beside(file) as (stream, keep):
+        with _in_place_of(target) as (stream, keep):
             count, signal = _export(session, ledger, chosen, stream)
             if signal is not None:
                 session.complain("interrupted: nothing was written")
@@ -223,19 +240,46 @@ def _export(
     return count, stop.signal
 
 
+def _regular(file: Path) -> Path:
+    """The file to which a path leads through its links. Raises UsageError when it is none."""
+    try:
+        target = file.resolve()
+        found = target.stat().st_mode if target.exists() else stat.S_IFREG
+    except (OSError, RuntimeError) as error:  # RuntimeError: links that lead in a circle
+        raise click.UsageError(f"{file} cannot be written: {_said(error)}") from None
+    if not stat.S_ISREG(found):
+        raise click.UsageError(f"{file} is not a file; without FILE it goes to standard output")
+    return target
+
+
 @contextmanager
-def _beside(file: Path) -> Iterator[tuple[IO[bytes], Callable[[], None]]]:
-    """A file that takes the place of `file` once it is complete and on the disk, or never."""
-    part = file.with_name(file.name + ".part")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as stream:
+def _in_place_of(target: Path) -> Iterator[tuple[IO[bytes], Callable[[], None]]]:
+    """A file that takes the place of `target` once it is complete and on the disk, or never.
 
-        def keep() -> None:
-            stream.flush()
-            os.fsync(stream.fileno())
-            part.replace(file)
+    Until then it stands beside it, under a name of its own that nobody else uses, and can be
+    read by its owner alone. Raises UsageError when the folder cannot take it.
+    """
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=PART_PREFIX, dir=target.parent)
+    except OSError as error:
+        raise click.UsageError(f"{target} cannot be written: {_said(error)}") from None
+    part = Path(name)
 
+    def keep() -> None:
+        stream.flush()
+        os.fsync(stream.fileno())
         try:
+            part.replace(target)
+        except OSError as error:
+            raise click.UsageError(f"{target} cannot be written: {_said(error)}") from None
+
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
             yield stream, keep
-        finally:
-            part.unlink(missing_ok=True)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _said(error: OSError | RuntimeError) -> str:
+    """What the system says is wrong, without the name of the file."""
+    return getattr(error, "strerror", None) or "its links lead in a circle"

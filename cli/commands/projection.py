@@ -10,7 +10,6 @@ from cli.moments import shown_time
 from cli.output import Column
 from cli.session import Session, confirm, pass_session, workers_default
 from cli.stopping import stopping
-from ledger.errors import LedgerError
 from projections.follow import follow
 from projections.follower import retry_parked
 from projections.parking import all_parked
@@ -167,10 +166,7 @@ def rollback_(session: Session, name: str, yes: bool, dry_run: bool) -> None:
             session.note(f"would do: {question}")
             return
         confirm(session, question, yes=yes)
-        try:
-            generation = rollback(ledger, view)
-        except LedgerError as error:
-            raise exits.NotFound(str(error)) from None
+        generation = rollback(ledger, view)
     record = {
         "name": name,
         "version": generation.version,

@@ -96,11 +96,17 @@ def test_bad_input_is_told_with_line_and_field_and_costs_only_itself(
     assert kept.encode("utf-8", "surrogateescape").strip() == bad.strip()
 
 
-def test_an_empty_file_says_so_and_is_no_error(shell: Shell) -> None:
-    ran = shell("append", shell.write("empty.ndjson", b"\n \n"))
-    assert ran.code == 0
-    assert "there are no touchpoints in it" in ran.err
-    assert ran.json["received"] == 0
+def test_an_empty_file_is_taken_for_a_mistake_and_an_empty_pipe_is_not(shell: Shell) -> None:
+    for ran in (shell("append", shell.write("empty", b"\n \n")), shell("append", stdin=b"")):
+        assert "there are no touchpoints in it" in ran.err
+        assert ran.json["received"] == 0
+    assert shell("append", shell.write("empty", b"")).code == 2
+    assert shell("append", stdin=b"").code == 0
+
+
+def test_a_first_line_that_only_looks_like_an_array_costs_only_itself(shell: Shell) -> None:
+    ran = shell("append", stdin=b"[garbage\n" + order_line(1) + b"\n" + order_line(2))
+    assert (ran.code, ran.json["recorded"], ran.json["quarantined"]) == (3, 2, 1)
 
 
 def test_a_file_that_is_not_there_is_a_usage_error(shell: Shell) -> None:

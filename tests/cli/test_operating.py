@@ -1,6 +1,11 @@
 """The operators' commands: init, projection, quarantine, doctor and demo."""
 
+import json
 import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -21,6 +26,54 @@ def test_init_makes_keys_that_only_the_owner_can_read_and_may_be_repeated(shell:
         assert (shell.folder / name).stat().st_mode & 0o777 == 0o600
     again = shell("init")
     assert (again.code, again.json["created"]) == (0, False)
+
+
+def test_init_goes_on_where_another_was_interrupted(tmp_path: Path) -> None:
+    shell = Shell(tmp_path)
+    (tmp_path / "touchstone.db").touch()
+    assert shell("init").json["created"] is True
+    for name in ("touchstone.db", "touchstone.db-wal", "touchstone.db-shm"):
+        (tmp_path / name).unlink(missing_ok=True)
+    assert shell("init").json["created"] is True
+    assert shell("append", stdin=order_line(1)).code == 0
+
+
+def test_init_leaves_files_of_others_alone(tmp_path: Path) -> None:
+    shell = Shell(tmp_path)
+    shell.write("touchstone.db", b"this is a text, and a long one at that\n" * 9)
+    assert (shell("init").code, shell("append").code) == (10, 10)
+    (tmp_path / "touchstone.db").unlink()
+    with closing(sqlite3.connect(tmp_path / "touchstone.db")) as connection:
+        connection.execute("CREATE TABLE mine (x)")
+    ran = shell("init")
+    assert ran.code == 10
+    assert "something else" in ran.err
+    assert not (tmp_path / "touchstone.db.keys").exists()
+    with closing(sqlite3.connect(tmp_path / "touchstone.db")) as connection:
+        assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("mine",)]
+
+
+def test_a_ledger_of_a_later_schema_is_refused_by_every_command(shell: Shell) -> None:
+    with closing(sqlite3.connect(shell.folder / "touchstone.db")) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    assert (shell("init").code, shell("projection", "list").code) == (11, 11)
+
+
+def test_several_that_create_one_ledger_make_one(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'touchstone.db'}"
+    command = [sys.executable, "-m", "cli.main", "--ledger", url, "init"]
+    started = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(4)]
+    answers = [json.loads(process.communicate(timeout=60)[0]) for process in started]
+    assert sorted(answer["created"] for answer in answers) == [False, False, False, True]
+    assert Shell(tmp_path)("append", stdin=order_line(1)).code == 0
+
+
+def test_a_key_file_that_cannot_be_read_is_told_in_one_line(shell: Shell) -> None:
+    (shell.folder / "touchstone.db.keys").unlink()
+    (shell.folder / "touchstone.db.keys").mkdir()
+    ran = shell("projection", "list")
+    assert ran.code == 9
+    assert "cannot be read" in ran.err
 
 
 def test_without_its_keys_a_ledger_is_denied(shell: Shell) -> None:

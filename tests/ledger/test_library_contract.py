@@ -35,7 +35,7 @@ class OnAFile(TestCase):
     def create_recorder(self) -> Any:
         store = Datastore(self.path)
         self.addCleanup(store.close)
-        create_schema(store)
+        create_schema(store.path, "contract")
         return Recorder(store)
 
 

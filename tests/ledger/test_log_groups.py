@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -97,10 +98,16 @@ def test_when_something_fails_in_the_middle_of_a_group_none_of_it_is_recorded(
     assert_dense(ledger)
 
 
+def connections_of(ledger: Ledger) -> list[Any]:
+    """The ledger's open connections, those that read and those that append."""
+    store = ledger.store
+    return [*store.pool._pool, *store._appending._pool]
+
+
 @contextmanager
 def full_disk(ledger: Ledger, spare: int) -> Iterator[None]:
     """The file may grow by so many pages and no more, for each of the ledger's connections."""
-    connections = list(ledger.store.pool._pool)
+    connections = connections_of(ledger)
     pages = query(ledger, "PRAGMA page_count")[0][0]
     for connection in connections:
         connection._sqlite_conn.execute(f"PRAGMA max_page_count = {pages + spare}")
@@ -131,7 +138,7 @@ def test_another_writer_that_holds_the_ledger_too_long_is_named_as_the_reason(
     ledger: Ledger,
 ) -> None:
     send(ledger, order("1"))
-    for connection in ledger.store.pool._pool:
+    for connection in connections_of(ledger):
         connection._sqlite_conn.execute("PRAGMA busy_timeout = 10")
     with plain_connection(ledger.address.path) as other:
         other.execute("BEGIN IMMEDIATE")

@@ -159,7 +159,7 @@ def test_what_is_refused_again_after_it_was_closed_waits_again(
     settle(ledger, DISCARDED, "a test")
     send(ledger, b"broken")
     entry = only(ledger, WAITING)
-    assert (entry.times, entry.note) == (2, None)
+    assert (entry.times, entry.note) == (2, "a test")  # the discard stays on record
     assert kept_bytes(ledger, entry.entry) == b"broken"
 
 
