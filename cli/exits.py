@@ -4,13 +4,14 @@ import sqlite3
 
 from ledger.decisions import IdTaken
 from ledger.errors import (
+    BadAddress,
     KeysMissing,
     LedgerError,
     Locked,
+    NothingEarlier,
     NotInitialised,
     SchemaMismatch,
     TrackingConflict,
-    NothingEarlier,
 )
 from schemas.door import Refused
 
@@ -34,13 +35,13 @@ _OF_ERRORS: tuple[tuple[type[Exception], int], ...] = (
     (SchemaMismatch, SCHEMA_MISMATCH),
     (Locked, LOCKED),
     (NothingEarlier, NOT_FOUND),
+    (BadAddress, USAGE),
     (TrackingConflict, CONFLICT),
     (IdTaken, CONFLICT),
     (KeysMissing, DENIED),
     (Refused, USAGE),
     (LedgerError, FAILED),
     (OSError, FAILED),
-    (sqlite3.Error, FAILED),
 )
 
 
@@ -52,4 +53,7 @@ def code_of(error: Exception) -> int | None:
     """The exit code of an error that people can do something about; None for any other."""
     if isinstance(error, NotFound):
         return NOT_FOUND
-    return next((code for kind, code in _OF_ERRORS if isinstance(error, kind)), None)
+    known = next((code for kind, code in _OF_ERRORS if isinstance(error, kind)), None)
+    if known is None and isinstance(error.__cause__ or error, sqlite3.Error):
+        return FAILED  # the store itself fails, perhaps in the words of a library
+    return known

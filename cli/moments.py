@@ -38,7 +38,7 @@ class Moment(_ReadsMoment):
         try:
             return _showable(_moment(value, self.starts, zone), zone)
         except OverflowError:
-            self.fail(f"{value!r} is outside the years 1 to 9999", param, ctx)
+            self.fail(f"{value!r} is outside the years 1 to 9999, in UTC or in --tz", param, ctx)
         except ValueError:
             self.fail(
                 f"{value!r} is not a time: write 2026-03-01, 2026-03-01T10:00, "

@@ -14,7 +14,7 @@ from rich.text import Text
 from cli.moments import shown_iso
 from cli.output import Record, clean
 from cli.revealing import clear_subjects, clear_traits
-from domain import customers
+from domain import customers, tickets
 from domain.customers import Customer
 from domain.lots import Account, balance
 from domain.loyalty import Member
@@ -24,6 +24,7 @@ from projections.customers import CUSTOMERS
 from projections.loyalty import LOYALTY
 from projections.orders import ORDERS
 from projections.query import Cut, state_of, states_of, subjects_of
+from projections.tickets import TICKETS
 from schemas.identity import TRAIT_NAMES
 from schemas.money import format_amount
 from schemas.wording import counted
@@ -56,6 +57,9 @@ def portrait(ledger: Ledger, asked: Asked) -> Record | None:
         "customer": record["customer"],
         "subjects": [names[subject] for subject in subjects],
         **record,
+        "tickets": tickets.counts(
+            states_of(ledger, TICKETS, [*state.tickets], asked.cut).values(), subjects
+        ),
         "traits": clear_traits(ledger, record["traits"]),
         "loyalty": loyalty(member, asked.moment),
         "anomalies": state.anomalies + sum(anomalous.values()),

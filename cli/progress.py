@@ -5,10 +5,12 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, Protocol
 
+import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 LINES_SECONDS = 2.0
 """How often a line is written where there is no terminal."""
@@ -32,6 +34,18 @@ class _Rate:
         return (done - self.first) / max(time.monotonic() - self.started, 1e-3)
 
 
+_shown: Console | None = None
+"""The terminal that a bar stands on just now; whatever else is said goes above it."""
+
+
+def say(text: str) -> None:
+    """A line on standard error, whether a bar is shown there or not."""
+    if _shown is None:
+        click.echo(text, err=True)
+    else:
+        _shown.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
 @contextmanager
 def progress(unit: str, *, quiet: bool) -> Iterator[Report]:
     """Give a report that is shown while the work lasts; short work shows nothing."""
@@ -46,24 +60,39 @@ def progress(unit: str, *, quiet: bool) -> Iterator[Report]:
 
 @contextmanager
 def _bar(unit: str) -> Iterator[Report]:
+    """A bar with its share and ETA where the whole is known, and with its rate in any case."""
+    global _shown  # noqa: PLW0603 - there is one standard error
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %"),
+        TextColumn("{task.fields[share]}"),
         TextColumn("{task.fields[rate]}"),
-        TextColumn("ETA"),
-        TimeRemainingColumn(compact=True),
+        TextColumn("{task.fields[left]}"),
     )
     with Progress(*columns, console=console, transient=True) as bar:
-        task: TaskID = bar.add_task("", total=None, rate="")
+        task: TaskID = bar.add_task("", total=None, share="", rate="", left="", visible=False)
         rate = _Rate()
 
         def report(phase: str, done: int, total: int) -> None:
-            speed = f"{rate.update(phase, done):,.0f} {unit}/s"
-            bar.update(task, description=phase, completed=done, total=total or None, rate=speed)
+            speed = rate.update(phase, done)
+            seconds = (total - done) / speed if total and speed else None
+            bar.update(
+                task,
+                visible=True,
+                description=phase,
+                completed=done,
+                total=total or None,
+                share=f"{done / total:4.0%}" if total else f"{done:,}",
+                rate=f"{speed:,.0f} {unit}/s",
+                left="" if seconds is None else f"ETA {timedelta(seconds=round(seconds))}",
+            )
 
-        yield report
+        _shown = console
+        try:
+            yield report
+        finally:
+            _shown = None
 
 
 class _Lines:

@@ -9,7 +9,6 @@ from cli import exits
 from cli.output import clean
 from cli.progress import Report
 from cli.session import Session, bring_up_to_date
-from cli.stopping import stopping
 from ledger.intake import Stop, take
 from ledger.ledger import Ledger
 from ledger.log import Outcome, Quarantined
@@ -61,9 +60,9 @@ def where(received: Received) -> str:
 
 
 @contextmanager
-def taking(session: Session, ledger: Ledger, size: int) -> Iterator[Intake]:
-    """An intake with its progress (in bytes when the size is known) and its signals."""
-    with stopping() as stop, session.progress("bytes" if size else "touchpoints") as report:
+def taking(session: Session, ledger: Ledger, stop: Stop, size: int) -> Iterator[Intake]:
+    """An intake with its progress: in bytes when the size is known."""
+    with session.progress("bytes" if size else "touchpoints") as report:
         intake = Intake(session, ledger, stop, report)
         intake.total = size
         yield intake

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from cli.output import Printer
-from cli.progress import Report, progress
+from cli.progress import Report, progress, say
 from ledger.errors import Locked
 from ledger.intake import Stop
 from ledger.ledger import Address, Ledger, open_ledger, parse_url
@@ -57,11 +57,11 @@ class Session:
     def note(self, text: str) -> None:
         """A remark for people, on standard error."""
         if not self.quiet:
-            click.echo(text, err=True)
+            say(text)
 
     def complain(self, text: str) -> None:
         """What went wrong, on standard error, also when quiet."""
-        click.echo(text, err=True)
+        say(text)
 
 
 no_follow_option = click.option(
@@ -109,4 +109,6 @@ def confirm(session: Session, question: str, *, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise click.UsageError(f"{question} Without a terminal this needs --yes.")
-    click.confirm(question, abort=True, err=True)
+    if not click.confirm(question, err=True):
+        session.note("left as it was")
+        raise click.exceptions.Exit(1)

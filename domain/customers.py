@@ -41,6 +41,8 @@ class Customer(msgspec.Struct, omit_defaults=True):
     Times are microseconds since 1970 (UTC). `first_seen`, `last_seen`, `touchpoints`, `channels`
     and `last_*` are of contacts only: touchpoints whose class has a channel. `orders` stand in
     the order in which they were completed. `traffic_source` is the last that a page view named.
+    `tickets` are all that his own touchpoints name, with the status that these alone make of them:
+    how a ticket stands, and whose it is, only the view of tickets knows.
     """
 
     first_seen: int | None = None
@@ -241,7 +243,7 @@ def summary(state: Customer, customer: str) -> dict[str, Any]:
     """The person as `customer show` prints him, under the name `customer`; without loyalty.
 
     Times are RFC 3339 in UTC. Traits come with the touchpoint that stated each, and personal
-    ones as they stand in the log.
+    ones as they stand in the log. Tickets are counted by what he alone has said of them.
     """
     return {
         "customer": customer,

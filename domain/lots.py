@@ -50,7 +50,7 @@ class Account(msgspec.Struct, omit_defaults=True):
     """One person's points in one programme.
 
     `redemptions` gives the place of each redemption's claim; `adjustments` the points of each
-    adjustment; `once` the place of the lot that used up an earn rule's limit. Lots before
+    adjustment; `once` the place of the lot that uses up an earn rule's limit. Lots before
     `first_open` have nothing left to spend. `negative` is the sum of what is unpaid.
     """
 
@@ -173,9 +173,15 @@ def cancel_claim(account: Account, claim: Claim, at: int) -> None:
 
 
 def take_back(account: Account, place: int, earned: int, at: int) -> None:
-    """Lower what a lot has earned; the latest claims on it lose what it no longer covers."""
+    """Lower what a lot has earned; the latest claims on it lose what it no longer covers.
+
+    A lot that is left with nothing uses up no limit any more. The next touchpoint to occur may
+    have it; one that met the limit while it was used up stays without.
+    """
     lot = account.lots[place]
     lot.earned = earned
+    if not earned:
+        account.once = {limit: used for limit, used in account.once.items() if used != place}
     for claim in reversed(account.claims):
         if lot.used <= earned:
             break

@@ -63,14 +63,15 @@ class Ahead(msgspec.Struct, array_like=True):
 
 
 class Member(msgspec.Struct, omit_defaults=True):
-    """One person's loyalty: an account per programme, and the orders that could earn.
+    """One person's loyalty: an account per programme, and the orders that were completed.
 
-    `ahead` keeps, by order, what cannot be placed before the order comes. `anomalies` counts
-    the facts that contradict others and therefore have no effect.
+    An order for which no rule gave points when it was first told has no basis: told again, it
+    earns nothing either. `ahead` keeps, by order, what cannot be placed before the order comes.
+    `anomalies` counts the facts that contradict others and therefore have no effect.
     """
 
     programmes: dict[str, Account] = {}
-    orders: dict[str, OrderBasis] = {}
+    orders: dict[str, OrderBasis | None] = {}
     ahead: dict[str, Ahead] = {}
     anomalies: int = 0
 
@@ -115,6 +116,7 @@ def _order_completed(member: Member, touchpoint: Occurred, rules: Rules) -> bool
     ahead = member.ahead.pop(order_id, None)
     earning = rules.earning(OrderCompleted.TYPE, touchpoint.at)
     if not earning:
+        member.orders[order_id] = None
         return False
     total = touchpoint.data.total
     basis = OrderBasis(touchpoint.at, Decimal(total.amount), total.currency)
@@ -152,10 +154,9 @@ def _order_points(terms: EarnTerms, basis: OrderBasis) -> int:
 def _order_refunded(member: Member, touchpoint: Occurred, rules: Rules) -> bool:
     data = touchpoint.data
     amount, currency = Decimal(data.amount.amount), data.amount.currency
-    basis = member.orders.get(data.order_id)
-    if basis is None:
+    if data.order_id not in member.orders:
         _ahead_of(member, data.order_id).refunds.append((amount, currency))
-    else:
+    elif (basis := member.orders[data.order_id]) is not None:
         _refund(member, basis, amount, currency)
         _reassess(member, basis, rules, touchpoint.at)
     return True
@@ -163,10 +164,9 @@ def _order_refunded(member: Member, touchpoint: Occurred, rules: Rules) -> bool:
 
 def _order_cancelled(member: Member, touchpoint: Occurred, rules: Rules) -> bool:
     order_id = touchpoint.data.order_id
-    basis = member.orders.get(order_id)
-    if basis is None:
+    if order_id not in member.orders:
         _ahead_of(member, order_id).cancelled = True
-    else:
+    elif (basis := member.orders[order_id]) is not None:
         basis.cancelled = True
         _reassess(member, basis, rules, touchpoint.at)
     return True
@@ -246,7 +246,10 @@ def _grant(
     points: int,
     order_id: str | None,
 ) -> int | None:
-    """Add the lot and return its place, or None when the rule's limit is used up."""
+    """Add the lot and return its place, or None when the rule's limit is used up.
+
+    A lot uses the limit up for as long as it is worth any points: see `take_back`.
+    """
     account = _account(member, terms.programme)
     place = len(account.lots)
     if terms.once_per is not None:

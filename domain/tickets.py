@@ -4,7 +4,7 @@
 they occurred. None is refused for the state that it meets.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterable
 from typing import Any
 
 import msgspec
@@ -181,6 +181,12 @@ READS: dict[str, tuple[str, ...]] = {
     "ticket.merged.v1": ("ticket_id", "into_ticket_id"),
 }
 """The fields of `data` that the fold reads, by type. It reads no other type."""
+
+
+def counts(known: Iterable[Ticket], subjects: Container[str]) -> dict[str, int]:
+    """How many of these tickets are of these subjects, and how many of those are not resolved."""
+    own = [ticket for ticket in known if ticket.customer in subjects]
+    return {"open": sum(ticket.status not in RESOLVED for ticket in own), "total": len(own)}
 
 
 def seconds_in(state: Ticket, moment: int) -> dict[str, float]:

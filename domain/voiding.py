@@ -11,7 +11,8 @@ Identity = tuple[str, str]
 def voided_by(voids: Iterable[Occurred]) -> frozenset[Identity]:
     """The facts that these `touchpoint.voided.v1` strike out.
 
-    A voiding can itself be voided by a later one (by occurrence), and then strikes nothing.
+    A voiding that is itself voided by one that occurred later strikes nothing. One that occurred
+    earlier does not undo it, whichever was recorded first: what was said last decides.
     """
     struck: set[Identity] = set()
     for void in sorted(voids, key=order_of, reverse=True):

@@ -21,6 +21,10 @@ class TrackingConflict(LedgerError):
     """A caller expected another position of its source than the ledger holds."""
 
 
+class BadAddress(LedgerError):
+    """That is not where a ledger can be."""
+
+
 class NothingEarlier(LedgerError):
     """There is no earlier state to go back to."""
 

@@ -44,12 +44,17 @@ class Governance:
 def governance(
     until: int, cursor: sqlite3.Cursor, shows: Callable[[int], bool] = lambda at: True
 ) -> Governance:
-    """What is known from the facts up to a position; `shows` may leave out times of occurrence."""
+    """What is known from the facts up to a position.
+
+    `shows` may leave out rule facts by their time of occurrence. It leaves out no void: a fact
+    that was recorded in error counts at no moment, whenever that came to light.
+    """
     topics = msgspec.json.encode(GOVERNING_TYPES).decode()
     rows = cursor.execute(_FACTS, (topics, until))
-    facts = [f for f in (decode(topic, state) for topic, state in rows) if shows(f.at)]
+    facts = [decode(topic, state) for topic, state in rows]
     voided = voided_by(f for f in facts if f.type == TouchpointVoided.TYPE)
-    rules = [f for f in facts if f.type in RULE_TYPES and (f.source, f.id) not in voided]
+    stated = (f for f in facts if f.type in RULE_TYPES and shows(f.at))
+    rules = [f for f in stated if (f.source, f.id) not in voided]
     return Governance(
         Rules.of(rules), voided, {(f.source, f.id): _valid_from(f.data) for f in rules}
     )

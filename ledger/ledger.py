@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from ledger.errors import KeysMissing, LedgerError
+from ledger.errors import BadAddress, KeysMissing
 from ledger.keyfile import KeyFile, create_key_file, read_key_file
 from ledger.keyring import Keyring
 from ledger.log import Clock, Log, system_clock
@@ -38,9 +38,11 @@ class Address:
 def parse_url(url: str, keys: Path | None = None) -> Address:
     """Read `sqlite:///PATH`. Raises LedgerError, saying what is expected, for anything else."""
     path = url.removeprefix(SCHEME)
-    if path == url or not path or path.endswith("/"):
-        raise LedgerError(f"the ledger {_without_secret(url)!r} is not of the form sqlite:///PATH")
     where = Path(path)
+    if path == url or not where.name or where.is_dir():
+        hint = f" (for a file: {SCHEME}{url})" if "://" not in url and where.name else ""
+        shown = _without_secret(url)
+        raise BadAddress(f"the ledger {shown!r} is not of the form sqlite:///PATH{hint}")
     return Address(where, keys or where.with_name(where.name + ".keys"))
 
 

@@ -24,8 +24,9 @@ def read_touchpoints(stream: IO[bytes], door: str, name: str) -> Iterator[Item]:
     """The items of a file or pipe, each with where it stood. `name` is shown in errors."""
     first = _first_line(stream)
     if _begins_array(first.lstrip(_BLANK)):
-        return _items(_Joined(first, stream), door, name)
-    return _lines(first, stream, door, name)
+        yield from _items(_Joined(first, stream), door, name)
+    else:
+        yield from _lines(first, stream, door, name)
 
 
 def _begins_array(start: bytes) -> bool:

@@ -3,6 +3,8 @@
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -12,7 +14,15 @@ from ledger.governance import Governance, governance
 from ledger.ledger import Ledger
 from ledger.log import Stored
 from projections import generations, parking, tables
-from projections.fold import by_key, fold, in_order, streams_in, streams_of_touchpoints
+from projections.fold import (
+    Row,
+    by_key,
+    fold,
+    in_order,
+    order_in,
+    streams_in,
+    streams_of_touchpoints,
+)
 from projections.persons import person_of, streams_of
 from projections.reading import Reader
 from projections.view import View
@@ -22,13 +32,16 @@ from schemas.subject import stream_of
 from schemas.touchpoint import Touchpoint
 
 PAGE_ROWS = 500
+PAGE_TOUCHPOINTS = 5_000
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
     """What of the log is to be seen: what occurred by `as_of`, as far as known at `known_at`.
 
-    Both are inclusive, in microseconds since 1970; None means no limit.
+    Both are inclusive, in microseconds since 1970. None is the present: for `known_at` all that
+    is recorded; for `as_of` what a state says at this moment, and for rules and for lists of
+    what is recorded no limit.
     """
 
     as_of: int | None = None
@@ -84,30 +97,82 @@ def state_of(ledger: Ledger, view: View, key: str, cut: Cut = NOW) -> Any | None
 
 
 def states_of(ledger: Ledger, view: View, keys: Sequence[str], cut: Cut = NOW) -> dict[str, Any]:
-    """The states of those keys of which something is known."""
-    with ledger.store.cursor() as cursor:
-        if cut.now:
-            live = generations.live(view.name, cursor)
-            rows = tables.rows_of(live.table, keys, cursor) if live else {}
-            return {key: _decoded(view, row.state) for key, row in rows.items()}
+    """The states of those keys of which something is known.
+
+    Without `as_of` it is the present moment that is asked for: what the log has of the future
+    (sources' clocks may be ahead) counts when its time has come.
+    """
+    moment = ledger.log.clock() if cut.as_of is None else cut.as_of
+    if not cut.now:
         last = until(ledger, cut)
-        known = governance(last, cursor, cut.shows)
-        reach = _streams_reaching(view, keys, cursor)
-        everything = Reader([view]).streams(reach, last, cursor)
-    shown = known.standing([t for t in everything if cut.shows(t.at)])
-    found = by_key(view, shown, known.rules)
-    return {key: fold(view, in_order(found[key]), known.rules) for key in keys if key in found}
+        with ledger.store.cursor() as cursor:
+            span = _Span(governance(last, cursor, cut.shows), last, moment)
+            return _folded(view, keys, span, cursor)
+    with ledger.store.cursor() as cursor:
+        live = generations.live(view.name, cursor)
+        if live is None:
+            return {}
+        rows = tables.rows_of(live.table, keys, cursor)
+        return _at_present(view, live, list(rows.values()), moment, cursor)
 
 
-def _streams_reaching(view: View, keys: Sequence[str], cursor: sqlite3.Cursor) -> set[str]:
-    """The streams that reach these keys, or did before what they say of them was voided."""
-    if view.by_person:
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """What is folded: up to a position what occurred up to a moment, and what governs it."""
+
+    known: Governance
+    until: int
+    moment: int
+
+
+def _folded(view: View, keys: Sequence[str], span: _Span, cursor: sqlite3.Cursor) -> dict[str, Any]:
+    """The states of keys, folded on the spot from the log."""
+    reach = _streams_reaching(view, keys, span.until, cursor)
+    everything = Reader([view]).streams(reach, span.until, cursor)
+    shown = span.known.standing([t for t in everything if t.at <= span.moment])
+    rules = span.known.rules
+    found = by_key(view, shown, rules)
+    return {key: fold(view, in_order(found[key]), rules) for key in keys if key in found}
+
+
+def _at_present(
+    view: View,
+    live: generations.Generation,
+    rows: Sequence[Row],
+    moment: int,
+    cursor: sqlite3.Cursor,
+) -> dict[str, Any]:
+    """The states in rows, in their order; those that know of the future are folded without it.
+
+    A parked key is served as it was last folded.
+    """
+    ahead = [row.key for row in rows if order_in(row)[0] > moment]
+    if not ahead:
+        return {row.key: _decoded(view, row.state) for row in rows}
+    waiting = parking.parked(live, cursor)
+    again = [key for key in ahead if key not in waiting]
+    span = _Span(governance(live.position, cursor), live.position, moment)
+    refolded = _folded(view, again, span, cursor)
+    without = set(again) - refolded.keys()
+    return {
+        row.key: refolded[row.key] if row.key in refolded else _decoded(view, row.state)
+        for row in rows
+        if row.key not in without
+    }
+
+
+def _streams_reaching(
+    view: View, keys: Sequence[str], last: int, cursor: sqlite3.Cursor
+) -> set[str]:
+    """The streams that reach these keys up to a position, or did before something was voided."""
+    if view.key is None:
         return {stream for key in keys for stream in streams_of(key)}
     live = generations.live(view.name, cursor)
     if live is None:
-        return set()
+        return _streams_behind(view, keys, 0, last, cursor)
+    streams = _streams_behind(view, keys, live.position, last, cursor)
     rows = tables.rows_of(live.table, keys, cursor)
-    streams = {stream for row in rows.values() for stream in streams_in(row)}
+    streams.update(stream for row in rows.values() for stream in streams_in(row))
     for key, failure in parking.parked(live, cursor).items():
         streams.update(failure.reaching if key in keys else ())
     known = governance(live.position, cursor)
@@ -115,6 +180,25 @@ def _streams_reaching(view: View, keys: Sequence[str], cursor: sqlite3.Cursor) -
     for key, voided in by_key(view, struck, known.rules).items():
         streams.update(streams_of_touchpoints(voided) if key in keys else ())
     return streams
+
+
+def _streams_behind(
+    view: View, keys: Sequence[str], after: int, last: int, cursor: sqlite3.Cursor
+) -> set[str]:
+    """The streams that reach these keys by what the live view has not folded yet."""
+    reader, wanted, streams = Reader([view]), frozenset(keys), set[str]()
+    while after < last:
+        after, page = reader.page(after, last, PAGE_TOUCHPOINTS, cursor)
+        if not page:
+            break
+        told = [t for t in page if t.type in view.reads and _key_of(view, t) in wanted]
+        streams |= streams_of_touchpoints(told)
+    return streams
+
+
+def _key_of(view: View, touchpoint: Any) -> str:
+    """The key of a touchpoint in a view: what the view says, or else the person."""
+    return view.key(touchpoint) if view.key else person_of(touchpoint.subject)
 
 
 def _decoded(view: View, state: str) -> Any:
@@ -132,44 +216,36 @@ def listing(
     Raises KeyError for a column that the view does not state.
     """
     paths = dict(view.columns)
-    terms = [f"{_column(view, paths[name])} IS ?" for name in where or ()]
-    condition = f"WHERE {' AND '.join(terms)}" if terms else ""
-    with ledger.store.cursor() as cursor:
-        live = generations.live(view.name, cursor)
-        if live is None:
-            return []
-        rows = cursor.execute(
-            f"SELECT key, state FROM {live.table} {condition} ORDER BY key LIMIT ?",
-            (*(where or {}).values(), -1 if limit is None else limit),
-        )
-        return [(key, _decoded(view, state)) for key, state in rows]
-
-
-def _column(view: View, path: str) -> str:
-    """The SQL of a column. A state leaves its defaults out of the row, so they are put back."""
-    value = f"json_extract(state, '$.{path}')"
-    default = {field.name: field.default for field in msgspec.structs.fields(view.state)}.get(path)
-    return f"coalesce({value}, '{default}')" if isinstance(default, str) else value
+    wanted = [(attrgetter(paths[name]), value) for name, value in (where or {}).items()]
+    found = (
+        (key, state)
+        for key, state in walk(ledger, view)
+        if all(column(state) == value for column, value in wanted)
+    )
+    return list(islice(found, limit))
 
 
 def walk(ledger: Ledger, view: View) -> Iterator[tuple[str, Any]]:
     """(key, state) of every row, by key; read page by page, so that any number will do."""
     after: str | None = None
-    while page := _rows_behind(ledger, view, after):
-        yield from ((key, _decoded(view, state)) for key, state in page)
-        after = page[-1][0]
+    while True:
+        with ledger.store.cursor() as cursor:
+            live = generations.live(view.name, cursor)
+            rows = _rows_behind(live.table, after, cursor) if live else []
+            if live is None or not rows:
+                return
+            states = _at_present(view, live, rows, ledger.log.clock(), cursor)
+        yield from states.items()
+        after = rows[-1].key
 
 
-def _rows_behind(ledger: Ledger, view: View, after: str | None) -> list[tuple[str, str]]:
-    with ledger.store.cursor() as cursor:
-        live = generations.live(view.name, cursor)
-        if live is None:
-            return []
-        behind = "" if after is None else "WHERE key > ?"
-        return cursor.execute(
-            f"SELECT key, state FROM {live.table} {behind} ORDER BY key LIMIT ?",
-            (*(() if after is None else (after,)), PAGE_ROWS),
-        ).fetchall()
+def _rows_behind(table: str, after: str | None, cursor: sqlite3.Cursor) -> list[Row]:
+    behind = "" if after is None else "WHERE key > ?"
+    rows = cursor.execute(
+        f"SELECT key, last, streams, state FROM {table} {behind} ORDER BY key LIMIT ?",
+        (*(() if after is None else (after,)), PAGE_ROWS),
+    )
+    return [Row(*row) for row in rows]
 
 
 def first_touchpoints(ledger: Ledger, subjects: Iterable[str]) -> list[Envelope[Touchpoint]]:
@@ -191,11 +267,13 @@ def timeline(ledger: Ledger, person: str, cut: Cut = NOW) -> list[Told]:
 
 def history(ledger: Ledger, view: View, key: str, cut: Cut = NOW) -> list[Told]:
     """All touchpoints that a view reads for one key, whoever they are about, by occurrence."""
+    last = until(ledger, cut)
     with ledger.store.cursor() as cursor:
-        streams = _streams_reaching(view, [key], cursor)
-    everything = told(ledger.log.streams(streams, until(ledger, cut)), cut)
-    key_of = view.key or (lambda envelope: person_of(envelope.subject))
-    return [t for t in everything if t.envelope.type in view.reads and key_of(t.envelope) == key]
+        streams = _streams_reaching(view, [key], last, cursor)
+    everything = told(ledger.log.streams(streams, last), cut)
+    return [
+        t for t in everything if t.envelope.type in view.reads and _key_of(view, t.envelope) == key
+    ]
 
 
 def told(stored: Iterable[Stored], cut: Cut = NOW) -> list[Told]:

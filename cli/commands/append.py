@@ -8,6 +8,7 @@ import click
 
 from cli.receipts import finish, taking
 from cli.session import Session, no_follow_option, pass_session
+from cli.stopping import stopping
 from ledger.lines import read_touchpoints
 
 
@@ -25,6 +26,8 @@ def command(session: Session, file: Path | None, no_follow: bool) -> int:
     """
     name = "-" if file is None or str(file) == "-" else str(file)
     if name == "-":
+        if sys.stdin.isatty():
+            session.note("reading touchpoints from the keyboard; end with Ctrl-D")
         return _append(session, sys.stdin.buffer, name, 0, no_follow)
     if not Path(name).is_file():
         raise click.UsageError(f"there is no file {name}")
@@ -33,8 +36,9 @@ def command(session: Session, file: Path | None, no_follow: bool) -> int:
 
 
 def _append(session: Session, stream: IO[bytes], name: str, size: int, no_follow: bool) -> int:
-    with session.ledger() as ledger, taking(session, ledger, size) as intake:
-        items = read_touchpoints(stream, "append", name)
-        receipt = intake.run(items, lambda: stream.tell() if size else 0)
+    with session.ledger() as ledger, stopping() as stop:
+        with taking(session, ledger, stop, size) as intake:
+            items = read_touchpoints(stream, "append", name)
+            receipt = intake.run(items, lambda: stream.tell() if size else 0)
         empty = not receipt.received
         return finish(session, ledger, receipt, intake, name, empty=empty, follow=not no_follow)

@@ -24,12 +24,15 @@ from cli.output import Column, Record
 from cli.revealing import clear_subjects, clear_traits, fetch_keys
 from cli.session import Session, pass_session, warn_if_behind
 from cli.telling import TIMELINE_COLUMNS, TIMELINE_FIELDS, days, timeline_records
-from domain.customers import Customer, net_amounts, orders_completed, tickets_open
+from domain import tickets
+from domain.customers import Customer, net_amounts, orders_completed
 from domain.stated import described, written
+from domain.tickets import Ticket
 from ledger.ledger import Ledger
 from projections.customers import CUSTOMERS
 from projections.persons import person_of
-from projections.query import Cut, Told, states_of, timeline, walk
+from projections.query import Cut, Told, states_of, subjects_of, timeline, walk
+from projections.tickets import TICKETS
 from schemas.registry import BY_TYPE
 
 PAGE_CUSTOMERS = 500
@@ -84,17 +87,21 @@ def _found(ledger: Ledger, token: str) -> Iterator[tuple[str, Customer]]:
 
 
 def _entries(ledger: Ledger, found: Iterable[tuple[str, Customer]]) -> Iterator[Record]:
-    """The lines of the list; names and keys are looked up for many customers at once."""
+    """The lines of the list; what is not in a customer's own row is looked up for many at once."""
     rest = iter(found)
     while page := list(islice(rest, PAGE_CUSTOMERS)):
         names = clear_subjects(ledger, [person for person, _ in page])
         stated = [state.traits["name"].subject for _, state in page if "name" in state.traits]
         fetch_keys(ledger, stated)
+        named = {ticket_id for _, state in page for ticket_id in state.tickets}
+        board: dict[str, Ticket] = states_of(ledger, TICKETS, sorted(named))
         for person, state in page:
-            yield _entry(ledger, names[person], state)
+            told = [board[ticket_id] for ticket_id in state.tickets if ticket_id in board]
+            known = tickets.counts(told, subjects_of(person))
+            yield _entry(ledger, names[person], state, known)
 
 
-def _entry(ledger: Ledger, customer: str, state: Customer) -> Record:
+def _entry(ledger: Ledger, customer: str, state: Customer, known: dict[str, int]) -> Record:
     name = described(state.traits.get("name"))
     return {
         "customer": customer,
@@ -104,8 +111,8 @@ def _entry(ledger: Ledger, customer: str, state: Customer) -> Record:
         "touchpoints": state.touchpoints,
         "orders": orders_completed(state),
         "net": net_amounts(state),
-        "tickets_open": tickets_open(state),
-        "tickets": len(state.tickets),
+        "tickets_open": known["open"],
+        "tickets": known["total"],
     }
 
 

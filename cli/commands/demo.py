@@ -6,9 +6,11 @@ from typing import Any
 
 import click
 
+from cli import exits
 from cli.demo_year import CUSTOMERS_MAX, made_up_year
 from cli.receipts import Intake, as_record, receipt_table, taking
 from cli.session import Session, bring_up_to_date, pass_session
+from cli.stopping import stopping
 from domain.lots import balance
 from domain.tickets import RESOLVED
 from ledger.ledger import Ledger, create_ledger
@@ -43,10 +45,14 @@ def command(session: Session, customers: int, seed: int) -> None:
         )
     create_ledger(address)
     session.note(f"A year of {customers:,} made-up customers (seed {seed}) into {address.path} …")
-    with session.ledger() as ledger, taking(session, ledger, 0) as intake:
-        intake.loud = False
-        receipt = intake.run(_lines(customers, seed), lambda: 0)
-        bring_up_to_date(session, ledger)
+    with session.ledger() as ledger, stopping() as stop:
+        with taking(session, ledger, stop, 0) as intake:
+            intake.loud = False
+            receipt = intake.run(_lines(customers, seed), lambda: 0)
+        bring_up_to_date(session, ledger, stop)
+        if stop.signal is not None:
+            session.complain(f"interrupted; remove {address.path}* and run it again")
+            raise click.exceptions.Exit(exits.SIGNAL_BASE + stop.signal)
         session.printer.record(as_record(receipt), lambda: [receipt_table(receipt)])
         if session.printer.for_people or not session.quiet:
             _tour(session, ledger, intake)

@@ -10,7 +10,6 @@ import click
 from cli import exits
 from cli.output import Column, Record
 from cli.session import Session, pass_session
-from ledger.errors import LedgerError
 from ledger.keyfile import read_key_file
 from ledger.ledger import Address, open_ledger
 from ledger.sqlite import check_schema, migrations
@@ -127,6 +126,8 @@ def _checked(session: Session) -> Iterator[Record]:
     for name, check in CHECKS:
         try:
             detail, ok = check(session), True
-        except (Unwell, LedgerError, OSError, sqlite3.Error) as error:
+        except Exception as error:
+            if not isinstance(error, Unwell) and exits.code_of(error) is None:
+                raise
             detail, ok = str(error), False
         yield {"check": name, "ok": ok, "detail": detail}

@@ -6,6 +6,7 @@ import click
 
 from cli.receipts import finish, taking
 from cli.session import Session, no_follow_option, pass_session
+from cli.stopping import stopping
 from ledger.importing import Import
 from ledger.mapping import MappingInvalid, load_mapping
 from ledger.rows import RowsUnreadable
@@ -28,17 +29,20 @@ def command(session: Session, file: Path, mapping_path: Path, no_follow: bool) -
 
     Rows that cannot be used are kept in quarantine, with the line and the column to blame.
     """
+    for path in (file, mapping_path):
+        if not path.is_file():
+            raise click.UsageError(f"there is no file {path}")
     try:
         mapping = load_mapping(mapping_path)
-        with mapping.read(file) as rows, session.ledger() as ledger:
+        with mapping.read(file) as rows, session.ledger() as ledger, stopping() as stop:
             imported = Import(mapping, rows, str(file))
-            with taking(session, ledger, rows.size or 0) as intake:
+            with taking(session, ledger, stop, rows.size or 0) as intake:
                 receipt = intake.run(imported.items(), lambda: imported.bytes_read)
-                if imported.skipped:
-                    session.note(f"{imported.skipped:,} rows were left out, as the mapping says")
-                return finish(
-                    session, ledger, receipt, intake, str(file),
-                    empty=not imported.rows, follow=not no_follow,
-                )  # fmt: skip
+            if imported.skipped:
+                session.note(f"{imported.skipped:,} rows were left out, as the mapping says")
+            return finish(
+                session, ledger, receipt, intake, str(file),
+                empty=not imported.rows, follow=not no_follow,
+            )  # fmt: skip
     except (MappingInvalid, RowsUnreadable, OSError) as error:
         raise click.UsageError(str(error)) from None

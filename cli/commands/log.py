@@ -244,12 +244,18 @@ def _regular(file: Path) -> Path:
     """The file to which a path leads through its links. Raises UsageError when it is none."""
     try:
         target = file.resolve()
-        found = target.stat().st_mode if target.exists() else stat.S_IFREG
-    except (OSError, RuntimeError) as error:  # RuntimeError: links that lead in a circle
-        raise click.UsageError(f"{file} cannot be written: {_said(error)}") from None
-    if not stat.S_ISREG(found):
+        mode = target.stat().st_mode if target.exists() else stat.S_IFREG
+    except RuntimeError:
+        raise click.UsageError(f"{file} cannot be written: its links lead in a circle") from None
+    except OSError as error:
+        raise _unwritable(file, error) from None
+    if not stat.S_ISREG(mode):
         raise click.UsageError(f"{file} is not a file; without FILE it goes to standard output")
     return target
+
+
+def _unwritable(file: Path, error: OSError) -> click.UsageError:
+    return click.UsageError(f"{file} cannot be written: {error.strerror}")
 
 
 @contextmanager
@@ -262,7 +268,7 @@ def _in_place_of(target: Path) -> Iterator[tuple[IO[bytes], Callable[[], None]]]
     try:
         descriptor, name = tempfile.mkstemp(prefix=PART_PREFIX, dir=target.parent)
     except OSError as error:
-        raise click.UsageError(f"{target} cannot be written: {_said(error)}") from None
+        raise _unwritable(target, error) from None
     part = Path(name)
 
     def keep() -> None:
@@ -271,15 +277,10 @@ def _in_place_of(target: Path) -> Iterator[tuple[IO[bytes], Callable[[], None]]]
         try:
             part.replace(target)
         except OSError as error:
-            raise click.UsageError(f"{target} cannot be written: {_said(error)}") from None
+            raise _unwritable(target, error) from None
 
     try:
         with os.fdopen(descriptor, "wb") as stream:
             yield stream, keep
     finally:
         part.unlink(missing_ok=True)
-
-
-def _said(error: OSError | RuntimeError) -> str:
-    """What the system says is wrong, without the name of the file."""
-    return getattr(error, "strerror", None) or "its links lead in a circle"

@@ -247,8 +247,8 @@ def _redeemed_record(
     ledger: Ledger, person: str, programme: str, name: str, decision: Redeemed
 ) -> Record:
     """The redemption with what is left, folded from the log, which no view is behind."""
-    now = ledger.log.clock()
-    member: Member = state_of(ledger, LOYALTY, person, Cut(known_at=now)) or Member()
+    everything = Cut(known_at=ledger.log.head().recorded_at)
+    member: Member = state_of(ledger, LOYALTY, person, everything) or Member()
     return {
         "redemption_id": name,
         "customer": clear_subject(ledger, person),
@@ -256,7 +256,7 @@ def _redeemed_record(
         "position": decision.position,
         "points": decision.points,
         "again": decision.again,
-        "balance": points_of(member.programmes.get(programme, Account()), now),
+        "balance": points_of(member.programmes.get(programme, Account()), ledger.log.clock()),
     }
 
 

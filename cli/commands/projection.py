@@ -43,7 +43,7 @@ def command() -> None:
 
 def _chosen(names: tuple[str, ...], every: bool) -> tuple[View, ...]:
     if every == bool(names):
-        raise click.UsageError("name the views, or say --all")
+        raise click.UsageError("either name the views or say --all")
     for name in names:
         if name not in BY_NAME:
             raise exits.NotFound(f"there is no view {name}; there are {', '.join(BY_NAME)}")
@@ -163,7 +163,7 @@ def rollback_(session: Session, name: str, yes: bool, dry_run: bool) -> None:
     with session.ledger() as ledger:
         question = f"Put the earlier table of {name} in the place of the present one?"
         if dry_run:
-            session.note(f"would do: {question}")
+            session.complain(f"would put the earlier table of {name} in the present one's place")
             return
         confirm(session, question, yes=yes)
         generation = rollback(ledger, view)

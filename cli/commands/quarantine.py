@@ -125,7 +125,7 @@ def retry_(
 ) -> int:
     """Take entries in again, with the time that they came with. What still fails keeps waiting."""
     if every == bool(numbers):
-        raise click.UsageError("name the entries, or say --all")
+        raise click.UsageError("either name the entries or say --all")
     try:
         mapping = load_mapping(mapping_path) if mapping_path else None
     except (MappingInvalid, OSError) as error:
@@ -155,29 +155,35 @@ def _entries(ledger: Ledger, numbers: tuple[int, ...], every: bool) -> list[Entr
 
 
 @command.command()
-@click.argument("numbers", metavar="ENTRY...", nargs=-1, required=True, type=int)
+@click.argument("numbers", metavar="[ENTRY]...", nargs=-1, type=int)
+@click.option("--all", "every", is_flag=True, help="All that wait.")
 @click.option("--reason", required=True, help="Why it is not needed; kept with the entry.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @pass_session
 def discard(
-    session: Session, numbers: tuple[int, ...], reason: str, yes: bool, dry_run: bool
+    session: Session,
+    numbers: tuple[int, ...],
+    every: bool,
+    reason: str,
+    yes: bool,
+    dry_run: bool,
 ) -> None:
     """Remove the bytes of entries for good. That they were there, and why not, is kept."""
+    if every == bool(numbers):
+        raise click.UsageError("either name the entries or say --all")
     with session.ledger() as ledger:
-        entries = _entries(ledger, numbers, every=False)
+        entries = _entries(ledger, numbers, every)
+        what = f"{len(entries):,} entr{'y' if len(entries) == 1 else 'ies'}"
         size = sum(entry.size for entry in entries)
-        question = f"Remove {len(entries):,} entries ({size:,} bytes) from quarantine for good?"
         if dry_run:
-            session.note(f"would do: {question}")
+            session.complain(f"would remove {what} ({size:,} bytes) from quarantine for good")
             return
+        question = f"Remove {what} ({size:,} bytes) from quarantine for good?"
         confirm(session, question, yes=yes)
         with ledger.store.cursor(write=True) as cursor:
             for entry in entries:
                 now = ledger.log.clock()
                 ledger.quarantine.settle(entry.entry, DISCARDED, reason, now, cursor)
     record = {"discarded": len(entries), "reason": reason}
-    session.printer.record(
-        record,
-        lambda: [f"discarded {len(entries):,}{' entry' if len(entries) == 1 else ' entries'}"],
-    )
+    session.printer.record(record, lambda: [f"discarded {what}"])

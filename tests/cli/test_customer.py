@@ -196,17 +196,23 @@ def test_the_newest_of_a_timeline_are_its_last(busy: Shell) -> None:
 def test_what_was_voided_is_marked_and_counts_no_more(busy: Shell) -> None:
     wrong = order("A3", "500.00", "2026-02-10T10:00:00Z")
     why = {"voided_source": "shop", "voided_id": wrong["id"], "reason": "a test"}
-    record(busy, wrong, event("touchpoint.voided.v1", why, "2026-02-11T10:00:00Z"))
+    record(busy, wrong)
+    before = busy("log", "tail", "-n", "1").json["recorded_at"]
+    record(busy, event("touchpoint.voided.v1", why, "2026-02-11T10:00:00Z"))
     told = busy("customer", "timeline", "customer:42", "-o", "json").json
     assert [t["id"] for t in told if t["voided"]] == [wrong["id"]]
     assert "(voided)" in busy("customer", "timeline", "customer:42", "-o", "table").out
     assert busy("customer", "show", "customer:42").json["orders"]["count"] == 2
     lines = busy("loyalty", "statement", "customer:42", "-o", "json").json
     assert lines[-1]["balance"] == 14
-    before = ("--as-of", "2026-02-10")
-    told = busy("customer", "timeline", "customer:42", "-o", "json", *before).json
+    as_of, known_at = ("--as-of", "2026-02-10"), ("--known-at", before)
+    told = busy("customer", "timeline", "customer:42", "-o", "json", *as_of).json
+    assert [t["id"] for t in told if t["voided"]] == [wrong["id"]]
+    assert busy("customer", "show", "customer:42", *as_of).json["orders"]["count"] == 2
+    told = busy("customer", "timeline", "customer:42", "-o", "json", *known_at).json
     assert [t["id"] for t in told if t["voided"]] == []
-    lines = busy("loyalty", "statement", "customer:42", "-o", "json", *before).json
+    assert busy("customer", "show", "customer:42", *known_at).json["orders"]["count"] == 3
+    lines = busy("loyalty", "statement", "customer:42", "-o", "json", *known_at).json
     assert lines[-1]["balance"] == 64
 
 
@@ -239,3 +245,26 @@ def test_an_erased_person_is_shown_without_what_was_personal(busy: Shell) -> Non
     assert shown["traits"]["company"]["value"] == "Rossi"
     assert shown["orders"]["count"] == 2
     assert "[erased]" in busy("customer", "show", "customer:42", "-o", "table").out
+
+
+def test_a_customer_has_the_tickets_that_the_board_says_are_his(shell: Shell) -> None:
+    record(
+        shell,
+        ticket("opened", "T1", "2026-02-01T09:00:00Z"),
+        ticket("merged", "T1", "2026-02-01T10:00:00Z", into_ticket_id="T9"),
+        ticket("status_changed", "T1", "2026-02-01T11:00:00Z", status="open"),
+        ticket("opened", "T2", "2026-02-02T09:00:00Z"),
+        ticket("status_changed", "T2", "2026-02-02T10:00:00Z", "customer:43", status="closed"),
+    )
+    board = shell("ticket", "list", "--customer", "customer:42", "-o", "json").json
+    assert [(entry["ticket"], entry["status"]) for entry in board] == [
+        ("T1", "open"), ("T2", "closed"),
+    ]  # fmt: skip
+    counted = {"customer:42": (1, 2), "customer:43": (0, 0)}
+    for entry in shell("customer", "list", "-o", "json").json:
+        assert (entry["tickets_open"], entry["tickets"]) == counted[entry["customer"]]
+    for subject, (still_open, total) in counted.items():
+        shown = shell("customer", "show", subject).json["tickets"]
+        assert shown == {"open": still_open, "total": total}
+    then = shell("customer", "show", "customer:42", "--as-of", "2026-02-01T10:30").json
+    assert then["tickets"] == {"open": 0, "total": 1}

@@ -5,8 +5,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -98,7 +100,7 @@ def test_export_is_in_clear_and_for_the_owner_alone(log: Shell) -> None:
     assert lines[2]["data"]["traits"] == {"name": "Ana", "custom": {"shoe": "38"}}
     assert lines[4]["tenant"] == "it"
     assert lines[4]["data"]["referee"] == "email:eve@example.com"
-    assert not list(log.folder.glob("*.part"))
+    assert not list(log.folder.glob(".touchstone-export*"))
 
 
 def test_what_is_exported_and_appended_again_is_known_already(log: Shell) -> None:
@@ -129,6 +131,39 @@ def test_an_export_writes_over_nothing_unasked(log: Shell) -> None:
     assert len(Path(path).read_bytes().splitlines()) == 5
 
 
+def test_an_export_is_for_the_owner_alone_whatever_was_there(log: Shell) -> None:
+    path, other = Path(log.write("all.ndjson", b"mine\n")), Path(log.write("all.ndjson.part", b"x"))
+    path.chmod(0o644)
+    other.chmod(0o644)
+    assert log("log", "export", str(path), "--yes").code == 0
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert other.read_bytes() == b"x"
+
+
+def test_an_export_goes_to_where_a_link_leads(log: Shell) -> None:
+    there, link = log.folder / "there.ndjson", log.folder / "link"
+    link.symlink_to(there)
+    assert log("log", "export", str(link)).code == 0
+    assert log("log", "export", str(link)).code == 2
+    assert log("log", "export", str(link), "--yes").code == 0
+    assert link.is_symlink()
+    assert len(there.read_bytes().splitlines()) == 5
+
+
+def test_an_export_goes_into_files_only(log: Shell) -> None:
+    fifo, circle = log.folder / "fifo", log.folder / "circle"
+    os.mkfifo(fifo)
+    circle.symlink_to(circle)
+    before = sorted(log.folder.iterdir())
+    targets = (fifo, circle, log.folder / "absent" / "all.ndjson", log.folder / "touchstone.db/x")
+    for target in targets:
+        ran = log("log", "export", str(target), "--yes")
+        assert (ran.code, ran.out) == (2, ""), ran.err
+        assert target.name in ran.err
+    assert sorted(log.folder.iterdir()) == before
+    assert fifo.is_fifo()
+
+
 def test_what_is_erased_is_left_out_of_an_export_that_doors_still_take(log: Shell) -> None:
     import sqlite3
 
@@ -145,19 +180,48 @@ def test_what_is_erased_is_left_out_of_an_export_that_doors_still_take(log: Shel
     assert other("append", stdin=exported.encode()).json["recorded"] == 5
 
 
-def test_following_the_log_shows_what_comes_until_it_is_interrupted(log: Shell) -> None:
-    command = [sys.executable, "-m", "cli.main", "--ledger", log.url, "log", "tail", "-n1", "-f"]
-    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
-    ) as running:
-        assert running.stdout is not None
-        assert json.loads(running.stdout.readline())["position"] == 5
+@contextmanager
+def running(shell: Shell, *arguments: str) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]]]:
+    """A command in a process of its own, and its standard output."""
+    command = [sys.executable, "-m", "cli.main", "--ledger", shell.url, *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        try:
+            yield process, process.stdout
+        finally:
+            process.kill()
+
+
+SIGNALLED = pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+)
+
+
+@SIGNALLED
+def test_following_the_log_shows_what_comes_until_it_is_interrupted(
+    log: Shell, number: signal.Signals, code: int
+) -> None:
+    with running(log, "log", "tail", "-n1", "-f") as (process, out):
+        assert json.loads(out.readline())["position"] == 5
         record(log, order("A6", "1", "2026-01-09T10:00:00Z"))
-        assert json.loads(running.stdout.readline())["position"] == 6
-        time.sleep(0.1)
-        running.send_signal(signal.SIGINT)
-        assert running.wait(timeout=20) == 130
+        assert json.loads(out.readline())["position"] == 6
+        process.send_signal(number)
+        assert process.wait(timeout=20) == code
+        assert process.stderr is not None
+        assert process.stderr.read() == b"interrupted\n"
+
+
+@SIGNALLED
+def test_a_list_that_is_interrupted_ends_with_the_code_of_the_signal(
+    shell: Shell, number: signal.Signals, code: int
+) -> None:
+    # More than a pipe holds, so that the list waits for its reader.
+    record(shell, *(order(f"A{n}", "1", "2026-01-05T10:00:00Z") for n in range(2_000)))
+    with running(shell, "log", "list") as (process, out):
+        json.loads(out.readline())
+        process.send_signal(number)
+        out.read()
+        assert process.wait(timeout=20) == code
 
 
 def test_the_real_entry_point_ends_with_the_exit_code(log: Shell) -> None:

@@ -51,8 +51,7 @@ def test_balance_is_of_any_moment_with_what_will_expire(shell: Shell) -> None:
 
 def test_a_refund_after_spending_leaves_a_debt(account: Shell) -> None:
     assert redeem(account, 120).code == 0
-    now = (datetime.now(UTC) + timedelta(seconds=5)).isoformat()
-    record(account, refund("A2", "200", now))
+    record(account, refund("A2", "200", datetime.now(UTC).isoformat()))
     held = account("loyalty", "balance", "customer:42").json
     assert (held["negative"], held["earned"], held["spent"]) == (20, 100, 120)
 
@@ -96,6 +95,27 @@ def test_the_same_redemption_twice_spends_once(account: Shell) -> None:
     assert second.json["position"] == first.json["position"]
     assert second.json["balance"]["active"] == 70
     assert redeem(account, 60, "--id", "R1").code == 6
+
+
+def test_what_is_dated_ahead_is_not_spent_yet_wherever_one_asks(shell: Shell) -> None:
+    record(shell, programme(), order("A1", "100", "2026-01-05T10:00:00Z"))
+    soon = (datetime.now(UTC) + timedelta(hours=20)).isoformat()
+    ahead = {"programme": "main", "redemption_id": "R1", "points": 4}
+    record(shell, event("points.redeemed.v1", ahead, soon))
+    held = shell("loyalty", "balance", "customer:42").json
+    assert (held["active"], held["spent"]) == (10, 0)
+    told = shell("loyalty", "statement", "customer:42", "-o", "json").json
+    assert [line["balance"] for line in told] == [10]
+    shown = shell("customer", "show", "customer:42").json["loyalty"]["main"]
+    assert (shown["active"], shown["spent"]) == (10, 0)
+    reply = redeem(shell, 6).json["balance"]
+    assert (reply["active"], reply["spent"]) == (4, 6)
+    held = shell("loyalty", "balance", "customer:42").json
+    assert (held["active"], held["spent"]) == (4, 6)
+    assert shell("loyalty", "statement", "customer:42", "-o", "json").json[-1]["balance"] == 4
+    later = (datetime.now(UTC) + timedelta(hours=30)).isoformat()
+    held = shell("loyalty", "balance", "customer:42", "--as-of", later).json
+    assert (held["active"], held["spent"]) == (0, 10)
 
 
 def test_without_an_id_each_redemption_is_a_new_one(account: Shell) -> None:

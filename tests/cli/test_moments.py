@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from cli.moments import Moment, Zone, shown_clock, shown_date, shown_day, shown_iso, shown_time
 from cli.session import Session
 from schemas.fields import microseconds, rfc3339
-from tests.cli.facts import order, record
+from tests.cli.facts import order, programme, record
 from tests.cli.running import Shell
 
 ROME = ZoneInfo("Europe/Rome")
@@ -53,6 +53,28 @@ def test_so_long_ago_is_counted_from_now(text: str, ago: timedelta) -> None:
 def test_what_is_no_time_is_refused_with_examples(text: str) -> None:
     with pytest.raises(click.BadParameter, match="2026-03-01T10:00"):
         read(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "zone"),
+    [
+        ("9999-12-31T23:00-05:00", UTC),
+        ("0001-01-01T00:00+05:00", UTC),
+        ("9999-12-31T23:30Z", ZoneInfo("Asia/Tokyo")),
+        ("9999-12-31", ZoneInfo("America/New_York")),
+        ("-999999w", UTC),
+    ],
+)
+def test_a_time_that_could_not_be_shown_is_refused(text: str, zone: tzinfo) -> None:
+    with pytest.raises(click.BadParameter, match="outside the years 1 to 9999"):
+        read(text, zone)
+
+
+def test_the_last_day_of_all_can_be_asked_for_where_clocks_can_show_it(shell: Shell) -> None:
+    assert shell("log", "list", "--until", "9999-12-31").code == 0
+    record(shell, programme(), order("A1", "1", "2026-03-01T23:30:00Z"))
+    ran = shell("loyalty", "statement", "customer:42", "--since", "9999-12-31T23:00-05:00")
+    assert (ran.code, "9999" in ran.err) == (2, True)
 
 
 @given(st.datetimes(datetime(1, 2, 1), datetime(9999, 11, 1), timezones=st.just(UTC)))  # noqa: DTZ001

@@ -1,5 +1,7 @@
 """`touchstone ticket`: the board, how a ticket stands, and what happened with it."""
 
+import json
+
 import pytest
 
 from tests.cli.facts import record, ticket
@@ -106,3 +108,18 @@ def test_history_tells_what_everybody_did_with_the_ticket_alone(board: Shell) ->
 def test_tickets_that_do_not_exist_are_not_found(board: Shell) -> None:
     assert board("ticket", "show", "T9").code == 4
     assert board("ticket", "history", "T9").code == 4
+
+
+def test_what_the_views_have_not_folded_yet_is_in_the_history_and_the_past(board: Shell) -> None:
+    late = [
+        ticket("priority_changed", "T1", "2026-02-01T09:20:00Z", "customer:43", priority="high"),
+        ticket("opened", "T4", "2026-02-01T09:00:00Z", "customer:44"),
+    ]
+    lines = "\n".join(map(json.dumps, late)).encode()
+    assert board("append", "-", "--no-follow", stdin=lines).code == 0
+    assert len(board("ticket", "history", "T1").json) == 3
+    assert board("ticket", "history", "T4").json["subject"] == "customer:44"
+    shown = board("ticket", "show", "T1", "--as-of", "2026-02-02").json
+    assert shown["priority"] == "high"
+    assert board("ticket", "show", "T4", "--as-of", "2026-02-02").code == 0
+    assert board("ticket", "show", "T4", "--as-of", "2026-01-31").code == 4

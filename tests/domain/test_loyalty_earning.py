@@ -125,20 +125,24 @@ def test_an_order_in_a_currency_without_a_rule_earns_nothing_but_is_remembered()
     assert list(member.orders) == ["A1"]
 
 
-def test_an_order_before_all_rules_leaves_no_trace() -> None:
-    facts = [refund("2025-12-01", "A1", 10), order("2025-12-05", "A1", 1000)]
-    member = fold(facts, ONE_PER_100)
-    assert not member.orders
+def test_of_an_order_before_all_rules_nothing_but_its_name_is_remembered() -> None:
+    early = [refund("2025-12-01", "A1", 10), order("2025-12-05", "A1", 1000)]
+    late = [refund("2026-01-06", "A1", 10), cancel_order("2026-01-07", "A1")]
+    member = fold([*early, *late], ONE_PER_100)
+    assert member.orders == {"A1": None}
     assert not member.ahead
+    assert not member.programmes
 
 
-def test_an_order_that_is_told_before_and_after_the_rules_begin_earns_once() -> None:
+def test_an_order_that_is_told_before_and_after_the_rules_begin_earns_nothing() -> None:
     facts = [
         order("2025-12-05", "A1", 1000, ident="before"),
         order("2026-01-05", "A1", 1000, ident="after"),
         order("2026-01-06", "A1", 1000, ident="again"),
     ]
-    assert [lot.id for lot in account_of(facts, ONE_PER_100).lots] == ["after"]
+    member = fold(facts, ONE_PER_100)
+    assert not member.programmes
+    assert member.anomalies == 2
 
 
 def test_every_rule_that_matches_gives_a_lot_of_its_own() -> None:
@@ -208,6 +212,27 @@ def test_choosing_electronic_statements_again_does_not_earn_again_even_by_a_new_
     rules = Rules.of([published(1, "2026-01-01", rule), published(2, "2026-02-01", rule)])
     facts = [chose_electronic("2026-01-05"), chose_electronic("2026-02-05")]
     assert earned(facts, rules) == 50
+
+
+WELCOME = fixed(50, rule_id="welcome", once_per="customer")
+
+
+@pytest.mark.parametrize(
+    "undone", [cancel_order("2026-01-07", "A1"), refund("2026-01-07", "A1", 1000)]
+)
+def test_a_limit_is_free_again_when_what_used_it_up_earns_nothing(undone: Occurred) -> None:
+    rules = Rules.of([published(1, "2026-01-01", WELCOME)])
+    facts = [order("2026-01-05", "A1", 1000), order("2026-01-06", "A2", 1000), undone]
+    assert earned(facts, rules) == 0, "A2 came while the limit was used up"
+    facts += [order("2026-01-08", "A3", 1000), order("2026-01-09", "A4", 1000)]
+    lots = account_of(facts, rules).lots
+    assert [(lot.order_id, lot.earned) for lot in lots] == [("A1", 0), ("A3", 50)]
+
+
+def test_a_limit_stays_used_up_while_the_order_earns_anything() -> None:
+    rules = Rules.of([published(1, "2026-01-01", per(1, 100, once_per="customer"))])
+    facts = [order("2026-01-05", "A1", 1000), refund("2026-01-06", "A1", 900)]
+    assert earned([*facts, order("2026-01-07", "A2", 1000)], rules) == 1
 
 
 def test_a_limit_by_something_that_the_touchpoint_does_not_name_earns_nothing() -> None:

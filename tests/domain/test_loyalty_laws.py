@@ -153,6 +153,13 @@ def test_no_lot_pays_more_than_it_earned_and_every_point_paid_serves_a_claim(
 
 @UNTIMED
 @given(lives(), rules_known())
+def test_a_limit_is_used_up_only_by_what_has_earned(life: list[Occurred], rules: Rules) -> None:
+    for _, account in steps(life, rules):
+        assert all(account.lots[place].earned for place in account.once.values())
+
+
+@UNTIMED
+@given(lives(), rules_known())
 def test_what_has_expired_is_never_spent(life: list[Occurred], rules: Rules) -> None:
     member = Member()
     for touchpoint in life:
@@ -269,9 +276,9 @@ def test_an_order_has_earned_what_the_rules_of_its_moment_give_for_what_is_left(
         evolve(member, touchpoint, rules)
     for programme, account in member.programmes.items():
         for lot in account.lots:
-            # An order from before all rules is not remembered, so its repetition may earn.
-            if lot.rule_id == "spend" and lot.id == first_told(life, lot.order_id):
+            if lot.rule_id == "spend":
                 assert lot.order_id is not None
+                assert lot.id == first_told(life, lot.order_id)
                 left = left_of(life, lot.order_id)
                 version = rules.in_force(programme, lot.at)
                 assert version is not None

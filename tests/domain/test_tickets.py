@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from domain.tickets import Ticket, evolve, show
+from domain.tickets import Ticket, counts, evolve, show
 from schemas.envelope import Envelope
 from schemas.fields import Author
 from schemas.purchase import OrderCancelled
@@ -265,3 +265,14 @@ def test_a_reopening_after_an_answer_leaves_the_first_response_alone() -> None:
 def test_a_touchpoint_of_another_kind_leaves_no_trace() -> None:
     order = happened(0, OrderCancelled(order_id="A1"))
     assert msgspec.json.encode(folded(evolve, Ticket(), [order])) == b"{}"
+
+
+def test_tickets_are_counted_for_those_whose_they_are() -> None:
+    known = [
+        Ticket(ticket="T1", customer="customer:42"),
+        Ticket(ticket="T2", customer="customer:42", status="solved"),
+        Ticket(ticket="T3", customer="email:ana@example.com", status="pending"),
+        Ticket(ticket="T4", customer="customer:7"),
+    ]
+    assert counts(known, ("customer:42", "email:ana@example.com")) == {"open": 2, "total": 3}
+    assert counts([], ("customer:42",)) == {"open": 0, "total": 0}

@@ -6,6 +6,7 @@ module, so that pytest does not try to run them.
 
 import sys
 import tempfile
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,12 @@ from eventsourcing.tests import persistence  # noqa: E402
 from ledger.sqlite import Datastore, Recorder, create_schema  # noqa: E402
 
 
+def _join_threads() -> None:
+    for thread in threading.enumerate():
+        if thread is not threading.main_thread() and not thread.daemon:
+            thread.join(timeout=30)
+
+
 class OnAFile(TestCase):
     """Makes recorders on a ledger's file of our own schema."""
 
@@ -35,6 +42,7 @@ class OnAFile(TestCase):
     def create_recorder(self) -> Any:
         store = Datastore(self.path)
         self.addCleanup(store.close)
+        self.addCleanup(_join_threads)  # the library's cases leave readers at work
         create_schema(store.path, "contract")
         return Recorder(store)
 

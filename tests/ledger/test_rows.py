@@ -209,6 +209,12 @@ def test_json_that_cannot_be_carried_back_is_refused(raw: bytes) -> None:
         json_value(raw)
 
 
+def test_a_number_with_too_many_digits_is_refused_in_our_own_words() -> None:
+    with pytest.raises(ValueError, match=r"^a number with too many digits$"):
+        json_value(b'{"a": ' + b"9" * 5_000 + b"}")
+    assert json_value(b"9" * 4_000) == 10**4_000 - 1
+
+
 def test_fractions_in_json_remember_their_digits() -> None:
     number = json_value(b'{"amount": 12.50}')["amount"]
     assert isinstance(number, WrittenNumber)

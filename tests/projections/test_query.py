@@ -7,13 +7,25 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ledger.ledger import Ledger
+from projections import query
 from projections.follow import follow
+from projections.loyalty import LOYALTY
 from projections.orders import ORDERS
-from projections.query import Cut, history, standings, state_of, states_of, timeline
+from projections.query import (
+    Cut,
+    history,
+    listing,
+    rules,
+    standings,
+    state_of,
+    states_of,
+    timeline,
+    walk,
+)
 from projections.registry import PROJECTIONS
 from projections.view import View
 from schemas.correction import TouchpointVoided
-from tests.domain.loyalty_facts import at, occurred, order, refund, survey
+from tests.domain.loyalty_facts import at, occurred, order, per, published, refund, survey
 from tests.projections import oracle
 from tests.projections.ledgers import (
     SECOND,
@@ -33,9 +45,12 @@ moments = st.none() | st.integers(-1, 95).map(lambda day: START + day * DAY)
 
 
 def what_a_ledger_would_say(ledger: Ledger, view: View, cut: Cut) -> dict[str, Any]:
-    """The states in a ledger that stopped then and had heard of nothing that came after."""
+    """The states in a ledger that stopped then and had heard of nothing that came after.
+
+    What it knows to have been recorded in error counts at no moment, whenever it was voided.
+    """
     until = None if cut.known_at is None else ledger.log.known_until(cut.known_at)
-    facts = logged(ledger, until) if until != 0 else []
+    facts = oracle.standing(logged(ledger, until)) if until != 0 else []
     return oracle.states(view, [f for f in facts if cut.as_of is None or f.at <= cut.as_of])
 
 
@@ -104,7 +119,76 @@ def test_what_was_voided_since_still_counts_in_what_was_known_before(
     for key, state in known.items():
         assert state_of(ledger, view, key) is None
         assert state_of(ledger, view, key, Cut(as_of=at("2026-01-07"))) is None
+        assert state_of(ledger, view, key, Cut(as_of=at("2026-01-05"))) is None
         assert state_of(ledger, view, key, Cut(known_at=before)) == state
+
+
+def test_a_rule_that_was_voided_since_holds_at_no_moment_before_its_voiding(
+    ledger: Ledger,
+) -> None:
+    mistaken = published(1, "2026-01-01", per(3, 100))
+    tell(ledger, mistaken, order("2026-01-05", "A1", 100))
+    void = TouchpointVoided(voided_source=mistaken.source, voided_id=mistaken.id, reason="a slip")
+    tell(ledger, occurred("2026-02-01", void))
+    follow(ledger, PROJECTIONS)
+    member = state_of(ledger, LOYALTY, "customer:42", Cut(as_of=at("2026-01-06")))
+    assert member is not None
+    assert member.programmes == {}
+    assert rules(ledger, Cut(as_of=at("2026-01-06"))).programmes == ()
+
+
+def test_what_lies_ahead_counts_when_its_time_has_come(ledger: Ledger, clock: Clock) -> None:
+    ahead = changed(refund("2026-01-06", "A1", 20), at=clock.now + DAY)
+    tell(ledger, order("2026-01-05", "A1", 100), ahead)
+    tell(ledger, changed(order("2026-01-06", "A2", 100), at=clock.now + DAY))
+    follow(ledger, PROJECTIONS)
+    assert refunded(ledger, Cut()) == 0
+    assert refunded(ledger, Cut(known_at=clock.now)) == 0
+    assert refunded(ledger, Cut(as_of=clock.now + 2 * DAY)) == 20
+    assert state_of(ledger, ORDERS, "A2") is None
+    shown = [("A1", state_of(ledger, ORDERS, "A1"))]
+    assert list(walk(ledger, ORDERS)) == listing(ledger, ORDERS) == shown
+    clock.now += 2 * DAY
+    assert refunded(ledger, Cut()) == 20
+    assert [key for key, _ in walk(ledger, ORDERS)] == ["A1", "A2"]
+
+
+def test_walking_goes_on_behind_a_page_of_what_lies_ahead(
+    ledger: Ledger, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(query, "PAGE_ROWS", 1)
+    tell(ledger, changed(order("2026-01-06", "A1", 100), at=clock.now + DAY))
+    tell(ledger, order("2026-01-05", "A2", 100), order("2026-01-05", "A3", 100))
+    follow(ledger, PROJECTIONS)
+    assert [key for key, _ in walk(ledger, ORDERS)] == ["A2", "A3"]
+    assert [key for key, _ in listing(ledger, ORDERS, limit=1)] == ["A2"]
+
+
+def test_a_listing_can_be_narrowed_by_the_columns_of_a_view(ledger: Ledger) -> None:
+    foreign = changed(order("2026-01-05", "A2", 100), subject="customer:7")
+    tell(ledger, order("2026-01-05", "A1", 100), foreign)
+    follow(ledger, PROJECTIONS)
+    assert [key for key, _ in listing(ledger, ORDERS, {"customer": "customer:7"})] == ["A2"]
+    with pytest.raises(KeyError):
+        listing(ledger, ORDERS, {"colour": "blue"})
+
+
+@pytest.mark.parametrize("followed", [False, True], ids=["never followed", "behind"])
+def test_the_log_knows_of_a_key_what_its_view_has_not_folded_yet(
+    ledger: Ledger, clock: Clock, monkeypatch: pytest.MonkeyPatch, followed: bool
+) -> None:
+    monkeypatch.setattr(query, "PAGE_TOUCHPOINTS", 2)
+    tell(ledger, order("2026-01-05", "A0", 100), order("2026-01-05", "A1", 100))
+    if followed:
+        follow(ledger, PROJECTIONS)
+    before = clock.now
+    tell(ledger, survey("2026-01-07", "S1"), order("2026-01-07", "A2", 100))
+    tell(ledger, changed(refund("2026-01-08", "A1", 30), subject="customer:7"))
+    assert [t.position for t in history(ledger, ORDERS, "A1")] == [2, 5]
+    assert [t.position for t in history(ledger, ORDERS, "A1", Cut(known_at=before))] == [2]
+    assert refunded(ledger, Cut(as_of=at("2026-01-09"))) == 30
+    assert refunded(ledger, Cut(known_at=before)) == 0
+    assert state_of(ledger, ORDERS, "A2", Cut(as_of=at("2026-01-09"))) is not None
 
 
 def test_a_timeline_is_told_by_occurrence_whatever_the_arrival(ledger: Ledger) -> None:

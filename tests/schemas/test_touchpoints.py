@@ -1,11 +1,13 @@
 """What the touchpoints of the catalogue accept and refuse, beyond their names and fields."""
 
+import json
 from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
 
+from schemas.door import Refused, parse
 from schemas.registry import BY_TYPE
 from tests.schemas.checking import accepted, minimal, refusals
 
@@ -261,6 +263,21 @@ def test_money_that_is_no_money_is_refused_with_its_path(money: object, path: st
     assert list(refusals("order.completed.v1", minimal("order.completed.v1", total=money))) == [
         path
     ]
+
+
+def test_money_with_too_many_digits_is_told_the_limits() -> None:
+    money = {"amount": "1234567890123456.50", "currency": "EUR"}
+    event = {
+        "specversion": "1.0",
+        "id": "1",
+        "source": "shop",
+        "type": "order.completed.v1",
+        "subject": "customer:42",
+        "time": "2026-01-05T10:00:00Z",
+        "data": minimal("order.completed.v1", total=money),
+    }
+    with pytest.raises(Refused, match="at most 15 digits before the point and 9 after"):
+        parse(json.dumps(event).encode())
 
 
 def test_a_cost_that_was_given_back_may_be_below_zero() -> None:

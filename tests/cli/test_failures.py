@@ -1,0 +1,82 @@
+"""What fails below the commands: files and stores that cannot be used, as one line and a code."""
+
+import os
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from cli.exits import code_of
+from ledger.errors import Locked
+from tests.cli.running import Ran, Shell, order_line
+
+DAMAGED = b"Z"
+
+
+def failed_in_one_line(ran: Ran) -> bool:
+    return ran.code == 1 and ran.err.startswith("Error: ") and ran.err.count("\n") == 1
+
+
+@pytest.fixture
+def nowhere(tmp_path: Path) -> Shell:
+    """No ledger, and no place for one: the folder that it names is a file."""
+    shell = Shell(tmp_path)
+    shell.url = f"sqlite:///{shell.write('file', b'')}/x.db"
+    return shell
+
+
+def test_a_ledger_cannot_be_made_in_a_folder_that_is_a_file(nowhere: Shell) -> None:
+    for command in (["init"], ["demo", "--customers", "1"]):
+        ran = nowhere(*command)
+        assert failed_in_one_line(ran), ran.err
+        assert str(nowhere.folder / "file") in ran.err
+        assert "Errno" not in ran.err
+
+
+def test_a_ledger_cannot_be_made_where_a_folder_is(tmp_path: Path) -> None:
+    shell = Shell(tmp_path)
+    (tmp_path / "touchstone.db").mkdir()
+    assert failed_in_one_line(shell("init"))
+
+
+def test_a_ledger_that_is_not_there_is_not_initialised(tmp_path: Path, nowhere: Shell) -> None:
+    shell = Shell(tmp_path / "absent")
+    for empty in (shell, nowhere):
+        ran = empty("append", stdin=order_line(1))
+        assert (ran.code, "touchstone init" in ran.err) == (10, True)
+    assert not shell.folder.exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is read-only for root")
+def test_a_ledger_that_is_read_only_takes_nothing(shell: Shell) -> None:
+    (shell.folder / "touchstone.db").chmod(0o444)
+    assert failed_in_one_line(shell("append", stdin=order_line(1)))
+
+
+def test_a_damaged_ledger_is_told_in_one_line_and_by_the_doctor(shell: Shell) -> None:
+    shell("append", stdin=b"\n".join(order_line(n, f"customer:{n}") for n in range(2_000)))
+    ledger = shell.folder / "touchstone.db"
+    with sqlite3.connect(ledger) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    whole = ledger.read_bytes()
+    kept = len(whole) // 2 // 4096 * 4096
+    ledger.write_bytes(whole[:kept] + DAMAGED * (len(whole) - kept))
+    for command in (["append"], ["customer", "list"], ["projection", "list"]):
+        ran = shell(*command, stdin=order_line(9_000))
+        assert failed_in_one_line(ran), ran.err
+    checks = {check["check"]: check["ok"] for check in shell("doctor", "-o", "json").json}
+    assert (checks["store"], checks["disk"]) == (False, True)
+
+
+def test_keys_that_are_damaged_fail_in_one_line(shell: Shell) -> None:
+    (shell.folder / "touchstone.db.keyring").write_bytes(DAMAGED * 5_000)
+    assert failed_in_one_line(shell("append", stdin=order_line(1)))
+
+
+def test_an_error_of_ours_keeps_its_code_whatever_caused_it() -> None:
+    locked = Locked("another process holds the ledger")
+    locked.__cause__ = sqlite3.OperationalError("database is locked")
+    assert code_of(locked) == 8
+    assert code_of(RuntimeError("a mistake of the program")) is None
