@@ -61,7 +61,7 @@ def progress(unit: str, *, quiet: bool) -> Iterator[Report]:
 @contextmanager
 def _bar(unit: str) -> Iterator[Report]:
     """A bar with its share and ETA where the whole is known, and with its rate in any case."""
-    global _shown  # noqa: PLW0603 - there is one standard error
+    global _shown
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),

@@ -148,7 +148,7 @@ def _in_our_words(error: Exception) -> Exception:
         return LedgerError("the disk is full; nothing of this group was recorded")
     if "readonly" in text:
         return LedgerError("the ledger's file, or its folder, cannot be written to")
-    return error
+    return LedgerError(f"the store has failed: {text}")
 
 
 class Recorder(SQLiteProcessRecorder):
@@ -210,8 +210,9 @@ class Recorder(SQLiteProcessRecorder):
         self._insert_beside(records[:count], rows[:count], cursor)
         outcomes: list[Recorded | Duplicate | Known] = [Recorded(row[0]) for row in rows[:count]]
         if count < len(rows):
-            self._versions.clear()
             rest = records[count:]
+            for record in rest:  # these versions were not used after all
+                self._versions[record.stream] -= 1
             outcomes += self._insert_unknown(rest, position + count, recorded_at, cursor)
         return outcomes
 
