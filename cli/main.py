@@ -1,5 +1,6 @@
 """The entry point: the list of commands, the options they share, errors as exit codes."""
 
+import difflib
 import importlib
 import os
 import sys
@@ -44,6 +45,14 @@ class Commands(click.Group):
         command: click.Command = module.command
         _share_options(command)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+        if args[0] not in COMMANDS and near and not args[0].startswith("-"):
+            ctx.fail(f"No such command {args[0]!r}. Did you mean {near[0]!r}?")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -140,8 +149,14 @@ def run(arguments: list[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         return 130
+    except SystemExit:
+        # Click ends so, with 1, when the reader has gone (`| head`): that is no error. It has
+        # put a wrapper of this name around the stream then, which is not for us to import.
+        if type(sys.stdout).__name__ == "PacifyFlushWrapper":
+            return 0
+        raise
     except BrokenPipeError:
-        # The reader has gone (`| head`): that is no error, but the stream must not be flushed.
+        # The same in our own flush: what is left must not be flushed again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:  # noqa: BLE001 - what has an exit code is told in one line

@@ -1,6 +1,8 @@
 """What fails below the commands: files and stores that cannot be used, as one line and a code."""
 
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -61,3 +63,23 @@ def test_an_error_of_ours_keeps_its_code_whatever_caused_it() -> None:
     locked.__cause__ = sqlite3.OperationalError("database is locked")
     assert code_of(locked) == 8
     assert code_of(RuntimeError("a mistake of the program")) is None
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(shell: Shell) -> None:
+    lines = b"\n".join(order_line(number) for number in range(3_000))
+    assert shell("append", "-q", stdin=lines).code == 0
+    listing = f"{sys.executable} -m cli.main --ledger {shell.url} log list | head -n 1"
+    ran = subprocess.run(
+        ["bash", "-c", f"{listing}; exit ${{PIPESTATUS[0]}}"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (ran.returncode, ran.stderr, len(ran.stdout.splitlines())) == (0, "", 1)
+
+
+def test_a_misspelt_command_is_answered_with_the_one_that_was_meant(shell: Shell) -> None:
+    ran = shell("custmer", "list")
+    assert ran.code == 2
+    assert "Did you mean 'customer'?" in ran.err
