@@ -30,6 +30,9 @@ COMMANDS = {
 
 
 HELP_OPTIONS = ["-h", "--help"]
+PROGRAM = "touchstone"
+COMPLETION = "_TOUCHSTONE_COMPLETE"
+"""The environment variable by which a shell asks for completions."""
 
 
 class Commands(click.Group):
@@ -138,7 +141,7 @@ def main() -> None:
 def run(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code; errors for people are one line each."""
     try:
-        result = touchstone.main(arguments, prog_name="touchstone", standalone_mode=False)
+        result = _invoke(sys.argv[1:] if arguments is None else arguments)
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as finished:
@@ -149,18 +152,23 @@ def run(arguments: list[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         return 130
-    except SystemExit:
-        # Click ends so, with 1, when the reader has gone (`| head`): that is no error. It has
-        # put a wrapper of this name around the stream then, which is not for us to import.
-        if type(sys.stdout).__name__ == "PacifyFlushWrapper":
-            return 0
-        raise
     except BrokenPipeError:
-        # The same in our own flush: what is left must not be flushed again.
+        # The reader has gone (`| head`): that is no error, but the stream must not be flushed.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:  # noqa: BLE001 - what has an exit code is told in one line
         return _failed(error)
+
+
+def _invoke(arguments: list[str]) -> object:
+    """Run a command in a context of its own; a shell that asks for completions is answered.
+
+    Click's own `main` is not used for commands: it takes a closed pipe for a failure.
+    """
+    if COMPLETION in os.environ:
+        return touchstone.main(arguments, prog_name=PROGRAM, standalone_mode=False)
+    with touchstone.make_context(PROGRAM, list(arguments)) as ctx:
+        return touchstone.invoke(ctx)
 
 
 def _failed(error: Exception) -> int:
