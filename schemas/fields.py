@@ -66,7 +66,6 @@ SendingPurpose = Literal["service", "marketing"]
 """What a message to a customer was sent for."""
 
 
-
 def _expect_rfc3339(value: object) -> object:
     if isinstance(value, datetime):
         return value
