@@ -36,8 +36,9 @@ READING_CACHE_KIBIBYTES = 16 * 1024
 APPENDING_CACHE_KIBIBYTES = 512 * 1024
 """Of a connection that appends, at most: each touchpoint of a group dirties another page of the
 index of streams, and reading those pages anew for every group costs a quarter of its time."""
-CHECKPOINT_PAGES = 64_000
-"""Pages of an index are written again and again: they reach the file once per 256 MiB of WAL."""
+CHECKPOINT_PAGES = 32_000
+"""Pages of an index are written again and again: they reach the file once per 128 MiB of WAL. A
+longer WAL costs more in looking pages up than it saves in writing them."""
 MAPPED_BYTES_MAX = 4 * 1024**3
 VERSIONS_CACHED_MAX = 500_000
 
