@@ -96,10 +96,15 @@ def streams_in(row: Row) -> list[str]:
     return msgspec.json.decode(row.streams or "[]", type=list[str])
 
 
+def person_in(touchpoint: Occurred) -> str:
+    """The key of a touchpoint in a view that is kept by person."""
+    return person_of(touchpoint.subject)
+
+
 def by_key(view: View, touchpoints: Iterable[Any], rules: Rules) -> dict[str, list[Any]]:
     """The touchpoints that matter to a view, by the key that they belong to."""
     since = view.since(rules).get
-    key_of = view.key or (lambda touchpoint: person_of(touchpoint.subject))
+    key_of = view.key or person_in
     found: dict[str, list[Any]] = {}
     for touchpoint in touchpoints:
         if touchpoint.at >= since(touchpoint.type, NEVER):

@@ -70,6 +70,7 @@ class Follower:
         self.views = {view.name: view for view in views}
         self._reader = Reader(views)
         self._recorder = Recorder(ledger.store)
+        self._known: tuple[int, Governance | None] = (0, None)
 
     def positions(self) -> list[Generation]:
         """The live generations that this code can follow; views without one begin now."""
@@ -95,16 +96,22 @@ class Follower:
             reached, page = self._reader.page(after, until, self._batch, cursor)
             if reached == after:
                 return after
-            known = governance(reached, cursor)
+            known = before = self._governance(after, cursor)
             struck: list[Any] = []
             if any(t.type in GOVERNING_TYPES for t in page):
-                before = governance(after, cursor)
+                known = governance(reached, cursor)
                 self._check_restating(group, restated_from(before, known))
                 struck = self._reader.identified(before.voided ^ known.voided, reached, cursor)
+            self._known = (reached, known)
             folding = _Folding(self._reader, known, reached, cursor)
             updates = [folding.update(self.views[g.view], g, page, struck) for g in group]
         self._write(updates, after, reached)
         return reached
+
+    def _governance(self, position: int, cursor: sqlite3.Cursor) -> Governance:
+        """What governs at a position; pages mostly bring nothing new, so the last is kept."""
+        there, known = self._known
+        return known if known is not None and there == position else governance(position, cursor)
 
     def _check_restating(self, group: Sequence[Generation], moment: int | None) -> None:
         depending = [g for g in group if self.views[g.view].wanted]
@@ -194,11 +201,10 @@ def retry_parked(ledger: Ledger, views: Sequence[View]) -> tuple[int, int]:
             known = governance(position, cursor)
             refolder = Refolder(follower._reader, known, position, cursor)
             for key, failure in parking.parked(generation, cursor).items():
-                streams = msgspec.json.decode(failure.streams, type=list[str])
                 try:
-                    row = refolder.row(view, key, streams)
+                    row = refolder.row(view, key, failure.reaching)
                 except Exception as error:  # noqa: BLE001 - one key must not stop the others
-                    again = Failure.of(key, streams, error)
+                    again = Failure.of(key, failure.reaching, error)
                     now = ledger.log.clock()
                     parking.park(generation, [again], position, now, cursor)
                     waiting += 1

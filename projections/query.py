@@ -20,10 +20,11 @@ from projections.fold import (
     fold,
     in_order,
     order_in,
+    person_in,
     streams_in,
     streams_of_touchpoints,
 )
-from projections.persons import person_of, streams_of
+from projections.persons import streams_of
 from projections.reading import Reader
 from projections.view import View
 from schemas.envelope import Envelope
@@ -187,18 +188,14 @@ def _streams_behind(
 ) -> set[str]:
     """The streams that reach these keys by what the live view has not folded yet."""
     reader, wanted, streams = Reader([view]), frozenset(keys), set[str]()
+    key_of = view.key or person_in
     while after < last:
         after, page = reader.page(after, last, PAGE_TOUCHPOINTS, cursor)
         if not page:
             break
-        told = [t for t in page if t.type in view.reads and _key_of(view, t) in wanted]
+        told = [t for t in page if t.type in view.reads and key_of(t) in wanted]
         streams |= streams_of_touchpoints(told)
     return streams
-
-
-def _key_of(view: View, touchpoint: Any) -> str:
-    """The key of a touchpoint in a view: what the view says, or else the person."""
-    return view.key(touchpoint) if view.key else person_of(touchpoint.subject)
 
 
 def _decoded(view: View, state: str) -> Any:
@@ -271,9 +268,8 @@ def history(ledger: Ledger, view: View, key: str, cut: Cut = NOW) -> list[Told]:
     with ledger.store.cursor() as cursor:
         streams = _streams_reaching(view, [key], last, cursor)
     everything = told(ledger.log.streams(streams, last), cut)
-    return [
-        t for t in everything if t.envelope.type in view.reads and _key_of(view, t.envelope) == key
-    ]
+    key_of = view.key or person_in
+    return [t for t in everything if t.envelope.type in view.reads and key_of(t.envelope) == key]
 
 
 def told(stored: Iterable[Stored], cut: Cut = NOW) -> list[Told]:

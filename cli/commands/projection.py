@@ -1,5 +1,8 @@
 """`touchstone projection`: how the views stand, and rebuilding them from the log."""
 
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -10,11 +13,13 @@ from cli.moments import shown_time
 from cli.output import Column
 from cli.session import Session, confirm, pass_session, workers_default
 from cli.stopping import stopping
+from ledger.intake import Stop
+from ledger.ledger import Ledger
 from projections.follow import follow
-from projections.follower import retry_parked
+from projections.follower import PAGE_TOUCHPOINTS, retry_parked
 from projections.parking import all_parked
 from projections.query import standings
-from projections.rebuild import Interrupted, rebuild, rollback
+from projections.rebuild import Interrupted, Report, rebuild, rollback
 from projections.registry import BY_NAME, PROJECTIONS
 from projections.verify import verify
 from projections.view import View
@@ -50,6 +55,18 @@ def _chosen(names: tuple[str, ...], every: bool) -> tuple[View, ...]:
     return PROJECTIONS if every else tuple(BY_NAME[name] for name in dict.fromkeys(names))
 
 
+@contextmanager
+def _working(session: Session) -> Iterator[tuple[Ledger, Stop, Report]]:
+    """Long work on the views: it shows progress, and when interrupted ends with 130 or 143."""
+    with session.ledger() as ledger, stopping() as stop, session.progress() as report:
+        try:
+            yield ledger, stop, report
+        except Interrupted as interrupted:
+            session.complain(str(interrupted))
+            number = stop.signal or signal.SIGINT
+            raise click.exceptions.Exit(exits.SIGNAL_BASE + number) from None
+
+
 @command.command("list")
 @pass_session
 def list_(session: Session) -> None:
@@ -75,7 +92,7 @@ def list_(session: Session) -> None:
 @click.option(
     "--batch",
     type=click.IntRange(1, 100_000),
-    default=1_000,
+    default=PAGE_TOUCHPOINTS,
     show_default=True,
     help="Touchpoints in one transaction.",
 )
@@ -83,12 +100,8 @@ def list_(session: Session) -> None:
 def run(session: Session, names: tuple[str, ...], workers: int, batch: int) -> int:
     """Follow the log to its end, then stop. Without names, all views."""
     views = _chosen(names, every=not names)
-    with session.ledger() as ledger, stopping() as stop, session.progress() as report:
-        try:
-            follow(ledger, views, workers=workers, batch=batch, report=report, stop=stop)
-        except Interrupted as interrupted:
-            session.complain(str(interrupted))
-            return exits.SIGNAL_BASE + (stop.signal or 2)
+    with _working(session) as (ledger, stop, report):
+        follow(ledger, views, workers=workers, batch=batch, report=report, stop=stop)
     ctx = click.get_current_context()
     ctx.invoke(list_)
     return exits.DONE
@@ -106,12 +119,8 @@ def rebuild_(session: Session, names: tuple[str, ...], every: bool, workers: int
     stopped when the same command is given again; `rollback` puts the old tables back.
     """
     views = _chosen(names, every)
-    with session.ledger() as ledger, stopping() as stop, session.progress() as report:
-        try:
-            done = rebuild(ledger, views, workers=workers, report=report, stop=stop)
-        except Interrupted as interrupted:
-            session.complain(str(interrupted))
-            return exits.SIGNAL_BASE + (stop.signal or 2)
+    with _working(session) as (ledger, stop, report):
+        done = rebuild(ledger, views, workers=workers, report=report, stop=stop)
     columns = [
         Column("view", lambda r: r["name"], style="bold"),
         Column("touchpoints", lambda r: r["touchpoints"], number=True),
@@ -132,14 +141,10 @@ def verify_(session: Session, names: tuple[str, ...], every: bool, workers: int)
     """Compare live tables with a fresh fold of the log; exit code 5 when they differ."""
     views = _chosen(names, every)
     found: list[dict[str, Any]] = []
-    with session.ledger() as ledger, stopping() as stop, session.progress() as report:
-        try:
-            for view in views:
-                one = verify(ledger, view, workers=workers, report=report, stop=stop)
-                found.append(msgspec.structs.asdict(one))
-        except Interrupted as interrupted:
-            session.complain(str(interrupted))
-            return exits.SIGNAL_BASE + (stop.signal or 2)
+    with _working(session) as (ledger, stop, report):
+        for view in views:
+            one = verify(ledger, view, workers=workers, report=report, stop=stop)
+            found.append(msgspec.structs.asdict(one))
     columns = [
         Column("view", lambda r: r["name"], style="bold"),
         Column("position", lambda r: r["position"], number=True),
