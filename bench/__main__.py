@@ -4,59 +4,64 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import msgspec
 from rich.console import Console
 
-from bench.appending import appended_later, compare_append
+from bench import against
 from bench.machine import this_machine
-from bench.material import Size, Year
-from bench.measuring import ROUNDS, Note, Result
-from bench.memory import PROCESSES, compare_memory
-from bench.rebuilding import compare_following, compare_rebuild, follow_sample
+from bench.material import Size
+from bench.measuring import ROUNDS
+from bench.places import PostgresPlace, SQLitePlace
 from bench.report import Report, print_report, write_report
+from bench.suites import NAMES, POSTGRES_ONLY, Asked, PostgresSuite, SQLiteSuite, Suite
+from tests.servers.postgres import Server, temporary_server
 
-NAMES = ("rebuild", "memory", "follow", "append")
-RESULTS = Path(__file__).parent / "results" / "sqlite.json"
+STORES = ("sqlite", "postgres")
+BOTH = "both"
+RESULTS = Path(__file__).parent / "results"
 
 
 def main(arguments: Sequence[str] | None = None) -> Report:
     """Measure, print the table to standard output, and write the JSON."""
     options = _options(arguments)
     size = Size.of(options.touchpoints, options.customers)
-    machine = this_machine()
+    asked = _asked(options)
     progress = Console(stderr=True)
-    with TemporaryDirectory(prefix="touchstone-bench-") as folder:
-        results = measure(size, options, Path(folder), lambda text: progress.print(text))
+    results = []
+    with ExitStack() as stack:
+        folder = stack.enter_context(TemporaryDirectory(prefix="touchstone-bench-"))
+        server = None if options.store == "sqlite" else stack.enter_context(temporary_server())
+        machine = this_machine(server)
+        for suite in _suites(options, Path(folder), server):
+            progress.print(suite.place.store)
+            measured = suite.measure(size, asked, lambda text: progress.print(f"  {text}"))
+            results += [msgspec.structs.replace(r, store=suite.place.store) for r in measured]
     report = Report(machine, size.touchpoints, size.customers, options.rounds, results)
-    write_report(report, options.json)
+    write_report(report, options.json or RESULTS / f"{options.store}.json")
     print_report(report, Console(width=None if sys.stdout.isatty() else 200))
     return report
 
 
-def measure(size: Size, options: argparse.Namespace, folder: Path, note: Note) -> list[Result]:
-    """Everything that is asked for, in ledgers under this folder."""
-    wanted = frozenset(options.only or NAMES)
-    results: list[Result] = []
-    later = follow_sample(size.touchpoints) + appended_later(size.touchpoints)
-    year = Year(folder, "year", size, later * options.rounds, note)
-    if "rebuild" in wanted:
-        results += compare_rebuild(year, folder, options.workers, options.rounds, note)
-    if "memory" in wanted and PROCESSES.is_dir():
-        small = Year(folder, "small", size.tenth(), 0, note)
-        results += compare_memory(small, year, options.workers, note)
-        small.close()
-    if "follow" in wanted:
-        results += compare_following(year, folder, options.rounds, note)
-    if "append" in wanted:
-        results += compare_append(year, folder, options.rounds, note)
-    year.close()
-    return results
+def _suites(options: argparse.Namespace, folder: Path, server: Server | None) -> list[Suite]:
+    suites: list[Suite] = []
+    if options.store != "postgres":
+        suites.append(SQLiteSuite(SQLitePlace(folder)))
+    if server is not None:
+        suites.append(PostgresSuite(PostgresPlace(folder, server), options.against))
+    return suites
+
+
+def _asked(options: argparse.Namespace) -> Asked:
+    return Asked(frozenset(options.only or NAMES), tuple(options.workers), options.rounds)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--store", choices=(*STORES, BOTH), default=BOTH)
     parser.add_argument("--touchpoints", type=int, default=1_000_000)
     parser.add_argument("--customers", type=int, help="a twentieth of the touchpoints by default")
     parser.add_argument(
@@ -64,8 +69,26 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--only", choices=NAMES, action="append", help="may be repeated")
-    parser.add_argument("--json", type=Path, default=RESULTS, metavar="FILE")
-    return parser.parse_args(arguments)
+    parser.add_argument(
+        "--against", choices=against.NAMES, nargs="+", default=[],
+        help="other event stores to append to on PostgreSQL; needs Node.js and a package registry",
+    )  # fmt: skip
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    options = parser.parse_args(arguments)
+    _check(options, parser)
+    return options
+
+
+def _check(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+    """End with exit code 2 when what is asked for cannot be had."""
+    if options.store == "sqlite":
+        if options.against:
+            parser.error("--against compares on PostgreSQL; choose another --store")
+        if options.only and set(options.only) <= POSTGRES_ONLY:
+            parser.error(f"only PostgreSQL has {', '.join(sorted(options.only))}")
+    missing = against.missing_programs(options.against)
+    if missing:
+        parser.error(f"--against: {missing}")
 
 
 if __name__ == "__main__":

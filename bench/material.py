@@ -1,17 +1,20 @@
-"""What the benchmarks work on: ledgers filled with a made-up year, in a temporary folder."""
+"""What the benchmarks work on: ledgers that are filled with a made-up year."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 
 from bench.measuring import Note
+from bench.places import Place
 from cli.demo_year import benchmark_lines
+from ledger.address import Address
 from ledger.intake import take
-from ledger.ledger import Address, Ledger, create_ledger, open_ledger
+from ledger.ledger import Ledger, create_ledger, open_ledger
 from ledger.quarantine import Received
+from ledger.record import Record, records_of
 from projections.registry import BY_NAME
 from projections.view import View
+from schemas.door import parse
 
 THREE_VIEWS: tuple[View, ...] = tuple(BY_NAME[n] for n in ("customers", "tickets", "loyalty"))
 TOUCHPOINTS_PER_CUSTOMER = 20
@@ -28,14 +31,12 @@ class Size:
     def of(cls, touchpoints: int, customers: int | None = None) -> "Size":
         return cls(touchpoints, customers or max(1, touchpoints // TOUCHPOINTS_PER_CUSTOMER))
 
+    def __str__(self) -> str:
+        return f"{self.touchpoints:,} touchpoints of {self.customers:,} customers"
+
     def tenth(self) -> "Size":
         """The same business when it was a tenth as large."""
         return Size(max(1, self.touchpoints // 10), max(1, self.customers // 10))
-
-
-def address_in(folder: Path, name: str) -> Address:
-    """Where a ledger of this name is kept, with its keys."""
-    return Address(folder / f"{name}.db", folder / f"{name}.db.keys")
 
 
 def new_ledger(address: Address) -> Ledger:
@@ -52,13 +53,15 @@ def received(lines: Iterable[bytes]) -> Iterator[Received]:
 class Year:
     """A made-up year: the ledger that holds its beginning, and the lines that come after it."""
 
-    def __init__(self, folder: Path, name: str, size: Size, more: int, note: Note) -> None:
+    def __init__(self, place: Place, name: str, size: Size, more: int, note: Note) -> None:
         self.size = size
-        self.ledger = new_ledger(address_in(folder, name))
+        self.place = place
+        self.ledger = new_ledger(place.address(name))
         lines = benchmark_lines(size.customers, size.touchpoints + more)
-        note(f"recording {size.touchpoints:,} touchpoints of {size.customers:,} customers")
+        note(f"recording {size}")
         self.take_in(islice(lines, size.touchpoints))
         self.later = lines
+        place.settle()
 
     def close(self) -> None:
         self.ledger.close()
@@ -68,3 +71,15 @@ class Year:
         receipt = take(self.ledger, received(lines))
         if receipt.recorded != receipt.received:
             raise RuntimeError(f"the made-up year should be recorded whole: {receipt}")
+
+    def next_lines(self, count: int) -> list[bytes]:
+        """The lines that come next. Raises RuntimeError when the year has ended."""
+        lines = list(islice(self.later, count))
+        if len(lines) < count:
+            raise RuntimeError(f"the made-up year ended {count - len(lines)} lines too soon")
+        return lines
+
+    def records_of(self, lines: Iterable[bytes]) -> list[Record]:
+        """What the ledger makes of these lines; all of them are valid."""
+        made = records_of([parse(line) for line in lines], self.ledger.vault)
+        return [record for record in made if isinstance(record, Record)]

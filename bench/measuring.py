@@ -2,13 +2,15 @@
 
 import gc
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
 
 import msgspec
 
 ROUNDS = 3
+RATE = "touchpoints/s"
 
 Run = Callable[[], float]
 """Does the work once and returns its figure, mostly touchpoints per second."""
@@ -23,6 +25,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     exceeded where `at_most`; None where there is nothing to be reached.
     """
 
+    store: str = ""
     work: str
     to_beat: str
     unit: str
@@ -49,10 +52,21 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Goal:
-    """What section 8 of the design asks for: ratios of our figure to theirs."""
+    """What is asked for: ratios of our figure to theirs."""
 
     goal: float | None = None
     stretch: float | None = None
+
+
+NO_GOAL = Goal()
+
+
+@dataclass(frozen=True)
+class Line:
+    """What ours is held against: the fastest of these ways of theirs."""
+
+    theirs: tuple[str, ...]
+    goal: Goal = NO_GOAL
 
 
 def alternately(ways: Mapping[str, Run], rounds: int, note: Note) -> dict[str, list[float]]:
@@ -65,36 +79,40 @@ def alternately(ways: Mapping[str, Run], rounds: int, note: Note) -> dict[str, l
     return figures
 
 
-def compared(
-    work: str, ours: str, theirs: tuple[str, ...], figures: dict[str, list[float]], goal: Goal
-) -> Result:
+def compared(work: str, ours: str, line: Line, figures: dict[str, list[float]]) -> Result:
     """Our median against the fastest of theirs."""
-    best = max(theirs, key=lambda name: median(figures[name]))
+    best = max(line.theirs, key=lambda name: median(figures[name]))
     beaten, reached = median(figures[best]), median(figures[ours])
     return Result(
         work=work,
         to_beat=best,
-        unit="touchpoints/s",
+        unit=RATE,
         theirs=beaten,
         ours=reached,
         ratio=reached / beaten,
-        goal=goal.goal,
-        stretch=goal.stretch,
-        rounds={name: figures[name] for name in (best, ours)},
+        goal=line.goal.goal,
+        stretch=line.goal.stretch,
+        rounds={name: figures[name] for name in (*line.theirs, ours)},
     )
 
 
 def rate(count: int, work: Callable[[], object]) -> float:
-    """How many a second, when the work does so many of them.
+    """How many a second, when the work does so many of them."""
+    with left_alone():
+        started = time.perf_counter()
+        work()
+        return count / (time.perf_counter() - started)
 
-    What the benchmark itself holds ready is kept from the garbage collector meanwhile, which
-    would go through it again and again at the cost of whoever is measured.
+
+@contextmanager
+def left_alone() -> Iterator[None]:
+    """Keep what the benchmark itself holds ready from the garbage collector.
+
+    It would go through it again and again at the cost of whoever is measured.
     """
     gc.collect()
     gc.freeze()
-    started = time.perf_counter()
     try:
-        work()
-        return count / (time.perf_counter() - started)
+        yield
     finally:
         gc.unfreeze()

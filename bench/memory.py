@@ -1,21 +1,24 @@
-"""How much memory a rebuild takes, in its own process and its workers' together.
+"""How much memory work takes, in its own process and its workers' together. Linux only.
 
 What is private is memory that the processes asked for. Resident memory also counts the pages of
-the log that are mapped into them, once a process; those grow with the log as far as there is
-room, and the system takes them back when somebody needs it. Linux only.
+a SQLite log that are mapped into them, once a process; those grow with the log as far as there is
+room, and the system takes them back when somebody needs it. A database server is not counted.
 """
 
 import multiprocessing
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection
 from pathlib import Path
 from time import sleep
+from typing import Any
 
 import msgspec
 
 from bench.material import THREE_VIEWS, Year
-from bench.measuring import Note, Result
+from bench.measuring import Note, Result, rate
 from bench.rebuilding import forget_views
-from ledger.ledger import Address, open_ledger
+from ledger.address import Address
+from ledger.ledger import open_ledger
 from projections.rebuild import rebuild
 
 SAMPLE_SECONDS = 0.02
@@ -23,25 +26,34 @@ MEBIBYTE_IN_KIBIBYTES = 1_024
 GROWTH_MAX = 1.1
 PROCESSES = Path("/proc")
 
+Work = Callable[..., float]
+"""What is watched: it does its work and returns its rate."""
+
 
 class Peak(msgspec.Struct):
-    """The highest sums over all processes, in MiB."""
+    """The highest sums over all processes, in MiB, and the rate of what they did."""
 
     private: float = 0.0
     resident: float = 0.0
+    rate: float = 0.0
 
 
-def compare_memory(small: Year, large: Year, workers: Sequence[int], note: Note) -> list[Result]:
-    """The peak of a rebuild of the log against that of one a tenth as long."""
+def compare_memory(
+    small: Year, large: Year, workers: Sequence[int], mapped: bool, note: Note
+) -> list[Result]:
+    """The peak of a rebuild of the log against that of one a tenth as long.
+
+    `mapped` asks for the resident memory too, which says something where the log is mapped.
+    """
     results = []
     for count in workers:
-        note(f"memory of a rebuild, workers: {count}")
-        before, after = peak_of_rebuild(small, count), peak_of_rebuild(large, count)
         work = f"memory of a rebuild, workers: {count}"
+        note(work)
+        before, after = peak_of_rebuild(small, count), peak_of_rebuild(large, count)
         results.append(_grown(work, before.private, after.private, GROWTH_MAX))
-        results.append(
-            _grown(f"{work}, with mapped pages of the log", before.resident, after.resident, None)
-        )
+        if mapped:
+            work = f"{work}, with mapped pages of the log"
+            results.append(_grown(work, before.resident, after.resident, None))
     return results
 
 
@@ -61,9 +73,21 @@ def _grown(work: str, before: float, after: float, bound: float | None) -> Resul
 def peak_of_rebuild(year: Year, workers: int) -> Peak:
     """Rebuild in a process of its own and watch it. Raises RuntimeError if it fails."""
     forget_views(year.ledger)
-    process = multiprocessing.get_context("spawn").Process(
-        target=_rebuild, args=(year.ledger.address, workers)
-    )
+    return peak_of(rebuild_rate, year.ledger.address, workers)
+
+
+def rebuild_rate(address: Address, workers: int) -> float:
+    """Touchpoints per second of a rebuild of the three views."""
+    with open_ledger(address) as ledger:
+        count = ledger.log.head().position
+        return rate(count, lambda: rebuild(ledger, THREE_VIEWS, workers=workers))
+
+
+def peak_of(work: Work, *arguments: Any) -> Peak:
+    """Do the work in a process of its own and watch it. Raises RuntimeError if it fails."""
+    context = multiprocessing.get_context("spawn")
+    mine, theirs = context.Pipe()
+    process = context.Process(target=_do, args=(theirs, work, *arguments))
     process.start()
     peak = Peak()
     while process.is_alive():
@@ -71,13 +95,13 @@ def peak_of_rebuild(year: Year, workers: int) -> Peak:
         peak.private, peak.resident = max(peak.private, private), max(peak.resident, resident)
         sleep(SAMPLE_SECONDS)
     if process.exitcode != 0:
-        raise RuntimeError(f"the rebuild that was watched ended with {process.exitcode}")
+        raise RuntimeError(f"{work.__name__} was watched and ended with {process.exitcode}")
+    peak.rate = mine.recv()
     return peak
 
 
-def _rebuild(address: Address, workers: int) -> None:
-    with open_ledger(address) as ledger:
-        rebuild(ledger, THREE_VIEWS, workers=workers)
+def _do(report: Connection, work: Work, *arguments: Any) -> None:
+    report.send(work(*arguments))
 
 
 def _memory_now(root: int) -> tuple[float, float]:

@@ -1,58 +1,64 @@
 """Rebuilding and following the three views, against the library's one transaction per event."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from functools import partial
-from itertools import islice
-from pathlib import Path
 
 from bench.material import THREE_VIEWS, Year
-from bench.measuring import Goal, Note, Result, Run, alternately, compared, rate
-from bench.stock import StockFile, counting_rate, stock_file_of
+from bench.measuring import NO_GOAL, Goal, Line, Note, Result, Run, alternately, compared, rate
 from ledger.ledger import Ledger
 from projections import generations
 from projections.follow import follow
 from projections.rebuild import rebuild
 
-LOOP_SAMPLE_MAX = 20_000
-"""The loop does the same for every event, so a sample shows its rate."""
 FOLLOW_SAMPLE_MAX = 20_000
-AS_INSTALLED = "stock loop, one transaction per event"
-AT_FULL = f"{AS_INSTALLED}, synchronous=FULL"
-AT_NORMAL = f"{AS_INSTALLED}, synchronous=NORMAL"
+PLAIN_PAGE = 10_000
 FOLLOWING = "following in pages of 1,000"
-REBUILD_GOAL = Goal(35, 50)
+READING = "plain reading: position and body, pages of 10,000"
+
+
+@dataclass(frozen=True)
+class Against:
+    """A way of theirs to keep a view, and the goals of ours; those of a rebuild by workers."""
+
+    theirs: tuple[str, ...]
+    rebuild: Callable[[int], Goal] = lambda workers: NO_GOAL
+    follow: Goal = NO_GOAL
+
+
+@dataclass(frozen=True)
+class Loops:
+    """How the library keeps one counter view, an event at a time: its rates over a sample."""
+
+    ways: dict[str, Run]
+    against: tuple[Against, ...]
+
+
+MakeLoops = Callable[[Year, str], AbstractContextManager[Loops]]
+"""Loops over the beginning of a year, kept under this name."""
 
 
 def compare_rebuild(
-    year: Year, folder: Path, workers: Sequence[int], rounds: int, note: Note
+    year: Year, make_loops: MakeLoops, workers: Sequence[int], rounds: int, note: Note
 ) -> list[Result]:
-    """The rebuild with each number of workers.
+    """The rebuild with each number of workers, and what reading alone takes.
 
-    Views are disposable, so the rebuild writes them at synchronous=NORMAL; the loop as
-    documented does not. The last lines take that advantage away.
+    Views are disposable, so the rebuild does not wait for the disk; the loop as documented does.
     """
-    ledger, touchpoints = year.ledger, year.size.touchpoints
-    stock = stock_file_of(ledger, min(LOOP_SAMPLE_MAX, touchpoints), folder / "loop.db")
-    ways = _loops(stock, min(LOOP_SAMPLE_MAX, touchpoints))
     ours = {f"rebuild, workers: {count}": count for count in workers}
-    ways |= {name: partial(_rebuild_rate, ledger, count) for name, count in ours.items()}
-    figures = alternately(ways, rounds, note)
-    stock.close()
+    with make_loops(year, "loop") as loops:
+        ways = dict(loops.ways)
+        ways[READING] = partial(_reading_rate, year.ledger)
+        ways |= {name: partial(_rebuild_rate, year.ledger, count) for name, count in ours.items()}
+        figures = alternately(ways, rounds, note)
+    lines = [(a.theirs, a.rebuild) for a in loops.against]
+    lines.append(((READING,), lambda workers: NO_GOAL))
     return [
-        compared(name, name, theirs, figures, goal)
-        for theirs, goal in (((AS_INSTALLED, AT_FULL), REBUILD_GOAL), ((AT_NORMAL,), Goal()))
-        for name in ours
+        compared(name, name, Line(theirs, goal(count)), figures)
+        for theirs, goal in lines
+        for name, count in ours.items()
     ]
-
-
-def _loops(stock: StockFile, sample: int) -> dict[str, Run]:
-    """As installed comes first: the others set what it leaves alone."""
-    installed = stock.synchronous()
-    return {
-        AS_INSTALLED: partial(counting_rate, stock, sample, installed),
-        AT_FULL: partial(counting_rate, stock, sample, "FULL"),
-        AT_NORMAL: partial(counting_rate, stock, sample, "NORMAL"),
-    }
 
 
 def _rebuild_rate(ledger: Ledger, workers: int) -> float:
@@ -61,10 +67,28 @@ def _rebuild_rate(ledger: Ledger, workers: int) -> float:
     return rate(touchpoints, partial(rebuild, ledger, THREE_VIEWS, workers=workers))
 
 
+def _reading_rate(ledger: Ledger) -> float:
+    return rate(ledger.log.head().position, partial(_read, ledger))
+
+
+def _read(ledger: Ledger) -> None:
+    after = 0
+    with ledger.store.cursor() as cursor:
+        while rows := cursor.execute(
+            "SELECT notification_id, state FROM stored_events WHERE notification_id > ? "
+            "ORDER BY notification_id LIMIT ?",
+            (after, PLAIN_PAGE),
+        ).fetchall():
+            after = rows[-1][0]
+
+
 def forget_views(ledger: Ledger) -> None:
-    """Drop all generations, so that each round does the same."""
+    """Drop all generations, and what analysts see of them, so that each round does the same."""
     with ledger.store.cursor(write=True) as cursor:
-        for view, number in cursor.execute("SELECT view, generation FROM generations").fetchall():
+        found = cursor.execute("SELECT view, generation FROM generations").fetchall()
+        for view in {view for view, _ in found}:
+            cursor.execute(f"DROP VIEW IF EXISTS {view}")
+        for view, number in found:
             generations.discard(view, number, cursor)
 
 
@@ -73,23 +97,21 @@ def follow_sample(touchpoints: int) -> int:
     return max(1, min(FOLLOW_SAMPLE_MAX, touchpoints // 10))
 
 
-def compare_following(year: Year, folder: Path, rounds: int, note: Note) -> list[Result]:
+def compare_following(year: Year, make_loops: MakeLoops, rounds: int, note: Note) -> list[Result]:
     """New touchpoints of a log with views, folded page by page, rows and position at once."""
-    ledger = year.ledger
-    sample = min(LOOP_SAMPLE_MAX, year.size.touchpoints)
-    stock = stock_file_of(ledger, sample, folder / "follow.db")
-    rebuild(ledger, THREE_VIEWS)
-    ways = _loops(stock, sample)
-    ways[FOLLOWING] = partial(_following_rate, year)
-    figures = alternately(ways, rounds, note)
-    stock.close()
+    rebuild(year.ledger, THREE_VIEWS)
+    year.place.settle()
+    with make_loops(year, "follow") as loops:
+        ways = dict(loops.ways)
+        ways[FOLLOWING] = partial(_following_rate, year)
+        figures = alternately(ways, rounds, note)
     return [
-        compared(FOLLOWING, FOLLOWING, theirs, figures, Goal())
-        for theirs in ((AS_INSTALLED, AT_FULL), (AT_NORMAL,))
+        compared(FOLLOWING, FOLLOWING, Line(against.theirs, against.follow), figures)
+        for against in loops.against
     ]
 
 
 def _following_rate(year: Year) -> float:
     count = follow_sample(year.size.touchpoints)
-    year.take_in(islice(year.later, count))
+    year.take_in(year.next_lines(count))
     return rate(count, partial(follow, year.ledger, THREE_VIEWS))

@@ -5,21 +5,32 @@ with the position tracked in the same transaction.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
 from uuid import UUID
 
 from eventsourcing.persistence import StoredEvent, Tracking
 from eventsourcing.sqlite import SQLiteDatastore, SQLiteProcessRecorder
 
-from bench.measuring import rate
+from bench.appending import GROUP_TOUCHPOINTS, in_groups
+from bench.material import Year
+from bench.measuring import Goal, Line, rate
+from bench.rebuilding import Against, Loops
 from ledger.ledger import Ledger
 from ledger.record import Record
 
-T = TypeVar("T")
 PAGE_EVENTS = 1_000
+LOOP_SAMPLE_MAX = 20_000
+"""The loop does the same for every event, so a sample shows its rate."""
+AS_INSTALLED = "stock loop, one transaction per event"
+AT_FULL = f"{AS_INSTALLED}, synchronous=FULL"
+AT_NORMAL = f"{AS_INSTALLED}, synchronous=NORMAL"
+INSERTING = "stock insert_events, synchronous=FULL, not idempotent"
+REBUILD_GOAL = Goal(35, 50)
+APPEND_LINES = (Line((INSERTING,), Goal(1.2, 1.5)),)
 _COUNT = (
     "INSERT INTO counters VALUES (?, 1) "
     "ON CONFLICT (subject) DO UPDATE SET touchpoints = touchpoints + 1"
@@ -67,6 +78,11 @@ class StockFile:
             events.append(_event(record.stream, version, record.topic, record.state))
         return events
 
+    def inserting_rate(self, records: Sequence[Record]) -> float:
+        """Events per second of the library's append."""
+        groups = in_groups(self.events_of(records), GROUP_TOUCHPOINTS)
+        return rate(len(records), partial(self.insert, groups))
+
     def insert(self, groups: Sequence[Sequence[StoredEvent]]) -> None:
         """The library's append, a transaction a group."""
         for group in groups:
@@ -94,6 +110,24 @@ class StockFile:
                     self._recorder._insert_tracking(cursor, Tracking("counters", position))
 
 
+@contextmanager
+def loops_on_file(year: Year, name: str) -> Iterator[Loops]:
+    """The loop as installed and with either durability.
+
+    As installed comes first: the others set what it leaves alone. Our views are written at
+    NORMAL, the loop as documented is not; held against the loop at NORMAL, ours has no advantage.
+    """
+    sample = min(LOOP_SAMPLE_MAX, year.size.touchpoints)
+    file = stock_file_of(year.ledger, sample, year.place.folder / f"{name}.db")
+    installed = file.synchronous()
+    ways = {AS_INSTALLED: installed, AT_FULL: "FULL", AT_NORMAL: "NORMAL"}
+    yield Loops(
+        {way: partial(counting_rate, file, sample, setting) for way, setting in ways.items()},
+        (Against((AS_INSTALLED, AT_FULL), lambda workers: REBUILD_GOAL), Against((AT_NORMAL,))),
+    )
+    file.close()
+
+
 def counting_rate(file: StockFile, sample: int, synchronous: str) -> float:
     """Events per second of the counter view over a sample."""
     file.set_synchronous(synchronous)
@@ -112,7 +146,8 @@ def stock_file_of(
             "WHERE notification_id <= ? ORDER BY notification_id",
             (count,),
         )
-        while page := rows.fetchmany(PAGE_EVENTS):
+        source = iter(rows)
+        while page := list(islice(source, PAGE_EVENTS)):
             file.insert([[_event(*row) for row in page]])
     return file
 
@@ -121,9 +156,3 @@ def _event(stream: str, version: int, topic: str, state: bytes) -> StoredEvent:
     return StoredEvent(
         originator_id=UUID(stream), originator_version=version, topic=topic, state=state
     )
-
-
-def in_groups(items: Sequence[T], size: int) -> list[list[T]]:
-    """The items in groups of this size; the last may be smaller."""
-    rest = iter(items)
-    return [list(islice(rest, size)) for _ in range(0, len(items), size)]

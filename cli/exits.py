@@ -4,14 +4,18 @@ import sqlite3
 
 from ledger.decisions import IdTaken
 from ledger.errors import (
+    BackupUnusable,
     BadAddress,
+    Denied,
     KeysMissing,
     LedgerError,
     Locked,
+    NotEmpty,
     NothingEarlier,
     NotInitialised,
     SchemaMismatch,
     TrackingConflict,
+    Unreachable,
 )
 from schemas.door import Refused
 
@@ -38,7 +42,11 @@ _OF_ERRORS: tuple[tuple[type[Exception], int], ...] = (
     (BadAddress, USAGE),
     (TrackingConflict, CONFLICT),
     (IdTaken, CONFLICT),
+    (NotEmpty, CONFLICT),
+    (BackupUnusable, VERIFICATION_FAILED),
     (KeysMissing, DENIED),
+    (Denied, DENIED),
+    (Unreachable, UNREACHABLE),
     (Refused, USAGE),
     (LedgerError, FAILED),
     (OSError, FAILED),

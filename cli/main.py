@@ -21,8 +21,12 @@ COMMANDS = {
     "ticket": ("cli.commands.ticket", "Tickets: the board, one ticket, its history."),
     "loyalty": ("cli.commands.loyalty", "Points: balance, statement, redeem, rules."),
     "projection": ("cli.commands.projection", "The views: list, run, rebuild, verify, rollback."),
+    "follow": ("cli.commands.follow", "Keep the views up to date: the follower, as a service."),
     "quarantine": ("cli.commands.quarantine", "What could not be recorded: look, retry, discard."),
+    "backup": ("cli.commands.backup", "The whole ledger into a file, its keys into another."),
+    "restore": ("cli.commands.restore", "A ledger from its backup, on either store."),
     "schema": ("cli.commands.schema", "The catalogue of touchpoints, and its JSON Schemas."),
+    "roles": ("cli.commands.roles", "Database roles with the least privileges (PostgreSQL)."),
     "doctor": ("cli.commands.doctor", "Check store, schema, keys, clock, disk and views."),
     "completion": ("cli.commands.completion", "A script that completes commands in your shell."),
 }
@@ -80,7 +84,7 @@ def shared_options() -> list[click.Option]:
     return [
         click.Option(
             ["--ledger"], metavar="URL", callback=_store("url"), envvar="TOUCHSTONE_LEDGER",
-            help=f"The ledger (sqlite:///PATH).  [default: {DEFAULT_URL}]", **kept,
+            help=f"sqlite:///PATH or postgresql://…  [default: {DEFAULT_URL}]", **kept,
         ),
         click.Option(
             ["--keys"], type=click.Path(path_type=Path, dir_okay=False), callback=_store("keys"),

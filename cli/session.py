@@ -13,9 +13,10 @@ import click
 
 from cli.output import Printer
 from cli.progress import Report, progress, say
+from ledger.address import Address, parse_url
 from ledger.errors import Locked
 from ledger.intake import Stop
-from ledger.ledger import Address, Ledger, open_ledger, parse_url
+from ledger.ledger import Ledger, open_ledger
 
 DEFAULT_URL = "sqlite:///touchstone.db"
 F = TypeVar("F", bound=Callable[..., Any])

@@ -5,7 +5,6 @@ down, and two requests can never both be granted what is there once: the lock of
 held from reading the facts until the decision is in the log.
 """
 
-import sqlite3
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +15,7 @@ from ledger.ledger import Ledger
 from ledger.log import Appended, Submission
 from ledger.quarantine import Received
 from ledger.record import Recorded, records_of
+from ledger.store import Cursor
 from schemas.door import Refused
 from schemas.envelope import Envelope
 from schemas.loyalty import PointsRedeemed
@@ -75,7 +75,7 @@ def redeem(
         return Redeemed(position, points, again=False)
 
 
-def _recorded(subject: str, cursor: sqlite3.Cursor) -> tuple[Rules, list[Envelope[Any]]]:
+def _recorded(subject: str, cursor: Cursor) -> tuple[Rules, list[Envelope[Any]]]:
     """The rules and all facts of the person that count, as they stand under the lock."""
     (head,) = cursor.execute("SELECT position FROM head").fetchone()
     known = governance(head, cursor)
@@ -89,7 +89,7 @@ def _append(
     decision: PointsRedeemed,
     id_: str,
     now: int,
-    cursor: sqlite3.Cursor,
+    cursor: Cursor,
 ) -> int:
     """Record the decision in the transaction in which it was made."""
     envelope: Envelope[Any] = Envelope(

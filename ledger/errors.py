@@ -31,3 +31,19 @@ class NothingEarlier(LedgerError):
 
 class KeysMissing(LedgerError):
     """The keys of this ledger are not where they were expected."""
+
+
+class NotEmpty(LedgerError):
+    """There is a ledger already where one is to be restored."""
+
+
+class BackupUnusable(LedgerError):
+    """A file is not the backup that it should be, or not any more."""
+
+
+class Unreachable(LedgerError):
+    """A server that is needed does not answer; what was under way may or may not be done."""
+
+
+class Denied(LedgerError):
+    """The server knows who asks, or does not, and does not let him."""

@@ -1,15 +1,13 @@
 """What bears on other facts: the rules that are known, and the facts that were voided."""
 
-import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import msgspec
-
 from domain.occurred import Occurred
 from domain.rules import Rules
 from domain.voiding import Identity, voided_by
+from ledger.store import Cursor
 from schemas.correction import TouchpointVoided
 from schemas.fields import microseconds
 from schemas.loyalty import LoyaltyProgrammeClosed, LoyaltyRulesPublished
@@ -17,11 +15,6 @@ from schemas.replay import decode
 
 RULE_TYPES = (LoyaltyProgrammeClosed.TYPE, LoyaltyRulesPublished.TYPE)
 GOVERNING_TYPES = (*RULE_TYPES, TouchpointVoided.TYPE)
-_FACTS = """
-SELECT e.topic, e.state FROM governing_facts AS g JOIN stored_events AS e
-ON e.notification_id = g.position
-WHERE g.topic IN (SELECT value FROM json_each(?)) AND g.position <= ? ORDER BY g.position
-"""
 T = TypeVar("T", bound=Occurred)
 
 
@@ -42,15 +35,19 @@ class Governance:
 
 
 def governance(
-    until: int, cursor: sqlite3.Cursor, shows: Callable[[int], bool] = lambda at: True
+    until: int, cursor: Cursor, shows: Callable[[int], bool] = lambda at: True
 ) -> Governance:
     """What is known from the facts up to a position.
 
     `shows` may leave out rule facts by their time of occurrence. It leaves out no void: a fact
     that was recorded in error counts at no moment, whenever that came to light.
     """
-    topics = msgspec.json.encode(GOVERNING_TYPES).decode()
-    rows = cursor.execute(_FACTS, (topics, until))
+    rows = cursor.execute(
+        "SELECT e.topic, e.state FROM governing_facts AS g JOIN stored_events AS e "
+        f"ON e.notification_id = g.position WHERE g.topic {cursor.AMONG} AND g.position <= ? "
+        "ORDER BY g.position",
+        (cursor.listed(GOVERNING_TYPES), until),
+    )
     facts = [decode(topic, state) for topic, state in rows]
     voided = voided_by(f for f in facts if f.type == TouchpointVoided.TYPE)
     stated = (f for f in facts if f.type in RULE_TYPES and shows(f.at))

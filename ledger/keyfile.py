@@ -39,15 +39,22 @@ class _Written(msgspec.Struct, kw_only=True):
 
 def create_key_file(path: Path, ledger_id: str) -> KeyFile:
     """Make new keys and write them durably; if somebody else was first, his are the keys."""
-    keys = KeyFile(
-        ledger_id=ledger_id,
-        master=os.urandom(KEY_BYTES),
-        token=os.urandom(KEY_BYTES),
-        signing=os.urandom(KEY_BYTES),
+    return write_key_file(
+        path,
+        KeyFile(
+            ledger_id=ledger_id,
+            master=os.urandom(KEY_BYTES),
+            token=os.urandom(KEY_BYTES),
+            signing=os.urandom(KEY_BYTES),
+        ),
     )
+
+
+def write_key_file(path: Path, keys: KeyFile) -> KeyFile:
+    """Write keys durably; if there are some already, those are returned and left as they are."""
     written = _Written(
         format=FORMAT,
-        ledger_id=ledger_id,
+        ledger_id=keys.ledger_id,
         **{
             name: b64encode(getattr(keys, name)).decode() for name in ("master", "token", "signing")
         },
@@ -64,7 +71,7 @@ def create_key_file(path: Path, ledger_id: str) -> KeyFile:
             return read_key_file(path)
     finally:
         os.unlink(draft)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
     return keys
 
 
@@ -89,7 +96,7 @@ def read_key_file(path: Path) -> KeyFile:
     return KeyFile(ledger_id=written.ledger_id, **keys)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make the new name in the folder durable, not only the bytes behind it."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:

@@ -4,21 +4,27 @@ A position is a promise: when `append` returns, what it recorded is on the disk,
 positions in order without a gap, and none is used twice.
 """
 
-import sqlite3
+import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import msgspec
 
-from ledger.errors import TrackingConflict
+from ledger.errors import Denied, Locked, TrackingConflict, Unreachable
+from ledger.gathering import Gathering
 from ledger.quarantine import Quarantine, Received
 from ledger.receipt import Receipt
 from ledger.record import Duplicate, Known, Record, Recorded
-from ledger.sqlite import Datastore, Recorder
+from ledger.store import Cursor, Store
 from schemas.door import Refused
 
 Clock = Callable[[], int]
+GATHERED_BYTES_MAX = 16 * 1024 * 1024
+"""Of what concurrent callers bring, in one transaction."""
+SUBMISSION_BYTES = GATHERED_BYTES_MAX // 5_000
+"""What a submission counts for beside its content, so that 5,000 go into one transaction."""
 
 
 def system_clock() -> int:
@@ -62,6 +68,18 @@ class Appended:
     outcomes: list[Outcome]
 
 
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """What one caller wants to append."""
+
+    submissions: Sequence[Submission]
+    moves: Sequence[Move]
+
+    def weight(self) -> int:
+        """About how many bytes it brings."""
+        return sum(SUBMISSION_BYTES + _size(submission) for submission in self.submissions)
+
+
 class Stored(msgspec.Struct, frozen=True, gc=False):
     """A stored event: its place in the log and the bytes as they stand there."""
 
@@ -83,40 +101,80 @@ _STORED = "SELECT notification_id, recorded_at, topic, state FROM stored_events"
 
 
 class Log:
-    """Appends groups of touchpoints and reads them back, on one store."""
+    """Appends groups of touchpoints and reads them back, on one store. For any thread."""
 
-    def __init__(
-        self, store: Datastore, quarantine: Quarantine, clock: Clock = system_clock
-    ) -> None:
+    def __init__(self, store: Store, quarantine: Quarantine, clock: Clock = system_clock) -> None:
         self.store = store
         self.clock = clock
         self._quarantine = quarantine
-        self._recorder = Recorder(store)
+        self._recorder = store.recorder()
+        self._versions = threading.Lock()  # those that the recorder remembers
+        self._gathering = Gathering(
+            self._transaction,
+            self._append_all,
+            weigh=_Call.weight,
+            limit=GATHERED_BYTES_MAX,
+            common=(Unreachable, Locked, Denied),
+        )
 
     def append(self, submissions: Sequence[Submission], moves: Iterable[Move] = ()) -> Appended:
-        """Record a group once, in one durable transaction; what is refused goes to quarantine.
+        """Record a group once, in a durable transaction; what is refused goes to quarantine.
 
+        Callers that come at the same time share a transaction, each with a receipt of its own.
         Raises TrackingConflict, and records nothing, when a source does not stand where its
         caller expects. Raises LedgerError when the store cannot take the group.
         """
+        return self._gathering.ask(_Call(submissions, tuple(moves)))
+
+    def append_within(self, submissions: Sequence[Submission], cursor: Cursor) -> Appended:
+        """`append` inside the caller's write transaction, for decisions made under the lock."""
+        self._forget_versions()  # a caller of `append` may be about to: its group has failed
+        try:
+            return self._append([submissions], cursor)[0]
+        finally:
+            self._forget_versions()  # the caller may yet roll back
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Cursor]:
         try:
             with self.store.cursor(write=True) as cursor:
-                self._move(moves, cursor)
-                return self._append(submissions, cursor)
+                yield cursor
         except BaseException:
-            self._recorder.forget_versions()
+            self._forget_versions()
             raise
 
-    def append_within(self, submissions: Sequence[Submission], cursor: sqlite3.Cursor) -> Appended:
-        """`append` inside the caller's write transaction, for decisions made under the lock."""
-        try:
-            return self._append(submissions, cursor)
-        finally:
-            self._recorder.forget_versions()  # the caller may yet roll back
+    def _append_all(self, calls: Sequence[_Call], cursor: Cursor) -> list[Appended | Exception]:
+        """What all callers bring; those whose moves are refused are left out."""
+        standing: dict[str, int] = {}
+        refusals = [self._move(call.moves, standing, cursor) for call in calls]
+        accepted = [
+            call.submissions
+            for call, refusal in zip(calls, refusals, strict=True)
+            if refusal is None
+        ]
+        appended = iter(self._append(accepted, cursor))
+        return [refusal or next(appended) for refusal in refusals]
 
-    def _append(self, submissions: Sequence[Submission], cursor: sqlite3.Cursor) -> Appended:
-        records = [s.record for s in submissions if isinstance(s.record, Record)]
-        found = iter(self._recorder.append(records, self.clock(), cursor) if records else ())
+    def _append(self, groups: Sequence[Sequence[Submission]], cursor: Cursor) -> list[Appended]:
+        """The records of all groups go to the store together."""
+        records = [s.record for group in groups for s in group if isinstance(s.record, Record)]
+        found: list[Recorded | Duplicate | Known] = []
+        if records:
+            with self._versions:
+                found = self._recorder.append(records, self.clock(), cursor)
+        became = iter(found)
+        appended = [self._appended(group, became, cursor) for group in groups]
+        head = _end_of(found) or cursor.execute("SELECT position FROM head").fetchone()[0]
+        for each in appended:
+            each.receipt.head = head
+        return appended
+
+    def _appended(
+        self,
+        submissions: Sequence[Submission],
+        found: Iterator[Recorded | Duplicate | Known],
+        cursor: Cursor,
+    ) -> Appended:
         outcomes: list[Outcome] = []
         receipt = Receipt(received=len(submissions))
         for submission in submissions:
@@ -130,11 +188,14 @@ class Log:
                 outcomes.append(became)
             else:
                 outcomes.append(self._refuse(submission.received, became, receipt, cursor))
-        receipt.head = cursor.execute("SELECT position FROM head").fetchone()[0]
         return Appended(receipt, outcomes)
 
+    def _forget_versions(self) -> None:
+        with self._versions:
+            self._recorder.forget_versions()
+
     def _refuse(
-        self, received: Received, why: Refused | Known, receipt: Receipt, cursor: sqlite3.Cursor
+        self, received: Received, why: Refused | Known, receipt: Receipt, cursor: Cursor
     ) -> Quarantined:
         if isinstance(why, Known):
             receipt.conflict += 1
@@ -147,16 +208,29 @@ class Log:
             receipt.quarantined += 1
         return Quarantined(self._quarantine.keep(received, why, self.clock(), cursor), why)
 
-    def _move(self, moves: Iterable[Move], cursor: sqlite3.Cursor) -> None:
+    def _move(
+        self, moves: Sequence[Move], standing: dict[str, int], cursor: Cursor
+    ) -> TrackingConflict | None:
+        """Judge a caller's moves, and make all of them or none.
+
+        `standing` is where those sources stand that the group has come across.
+        """
+        after: dict[str, int] = {}
         for move in moves:
-            there = tracked(move.name, cursor)
+            there = after.get(move.name, standing.get(move.name))
+            if there is None:
+                there = standing[move.name] = tracked(move.name, cursor)
             if there != move.expected:
-                raise TrackingConflict(
+                return TrackingConflict(
                     f"{move.name} stands at {there}, not at {move.expected}: "
                     "somebody else has moved it"
                 )
+            after[move.name] = move.next
+        for move in moves:
             if move.next != move.expected:
                 self._recorder.move_tracking(move.name, move.next, cursor)
+        standing.update(after)
+        return None
 
     def head(self) -> Head:
         """Where the log ends now."""
@@ -185,9 +259,9 @@ class Log:
         """Everything of these streams up to a position, in the order of positions."""
         with self.store.cursor() as cursor:
             rows = cursor.execute(
-                f"{_STORED} WHERE originator_id IN (SELECT value FROM json_each(?)) "
+                f"{_STORED} WHERE originator_id {cursor.AMONG_STREAMS} "
                 "AND notification_id <= coalesce(?, 9223372036854775807) ORDER BY notification_id",
-                (msgspec.json.encode(list(streams)).decode(), until),
+                (cursor.listed(streams), until),
             )
             return [Stored(*row) for row in rows]
 
@@ -224,9 +298,23 @@ class Log:
             return [subject for (subject,) in rows]
 
 
-def tracked(name: str, cursor: sqlite3.Cursor) -> int:
+def tracked(name: str, cursor: Cursor) -> int:
     """How far a reader or a source has come; 0 when it is not known yet."""
     row = cursor.execute(
         "SELECT notification_id FROM tracking WHERE application_name = ?", (name,)
     ).fetchone()
     return int(row[0]) if row else 0
+
+
+def _size(submission: Submission) -> int:
+    record, raw = submission.record, submission.received.raw
+    if isinstance(record, Record):
+        return len(record.state)
+    return len(raw) if isinstance(raw, bytes) else 0  # a file is read piece by piece
+
+
+def _end_of(found: Sequence[Recorded | Duplicate | Known]) -> int | None:
+    """Where the log ends after an append; None when nothing was recorded."""
+    recorded = (each for each in reversed(found) if isinstance(each, Recorded))
+    last = next(recorded, None)
+    return last.position if last else None

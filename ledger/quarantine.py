@@ -7,7 +7,6 @@ an import does not fill the table.
 import hashlib
 import hmac
 import os
-import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import IO, Any
@@ -16,6 +15,7 @@ import msgspec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ledger.personal import NONCE_BYTES, derived
+from ledger.store import Cursor
 from schemas.door import Refused
 
 PART_BYTES = 1_048_576
@@ -70,12 +70,14 @@ class Entry(msgspec.Struct, kw_only=True):
     note: str | None
 
 
+EVERY = 2**62
+"""More entries than there can be."""
 _COLUMNS = "entry, door, context, reason, path, message, size, received_at, times, status, note"
 _UPSERT = """
 INSERT INTO quarantine (fingerprint, door, context, reason, path, message, size, received_at)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (fingerprint) DO UPDATE SET
-    times = times + 1, received_at = excluded.received_at, context = excluded.context,
+    times = quarantine.times + 1, received_at = excluded.received_at, context = excluded.context,
     reason = excluded.reason, path = excluded.path, message = excluded.message,
     status = 'waiting'
 RETURNING entry
@@ -89,7 +91,7 @@ class Quarantine:
         self._cipher = AESGCM(derived(key, b"bytes"))
         self._fingerprint_key = derived(key, b"fingerprint")
 
-    def keep(self, received: Received, refused: Refused, now: int, cursor: sqlite3.Cursor) -> int:
+    def keep(self, received: Received, refused: Refused, now: int, cursor: Cursor) -> int:
         """Keep the bytes as received with the reason; returns the number of the entry."""
         fingerprint, size = self._fingerprint(received)
         (entry,) = cursor.execute(
@@ -102,37 +104,35 @@ class Quarantine:
         ).fetchone()[0]
         if not kept:
             sealed = ((entry, n, self._seal(entry, n, p)) for n, p in enumerate(received.parts()))
-            cursor.executemany("INSERT INTO quarantine_parts VALUES (?, ?, ?)", sealed)
+            cursor.insert_rows("quarantine_parts", sealed)
         return int(entry)
 
     def entries(
-        self, cursor: sqlite3.Cursor, status: str | None = WAITING, limit: int = -1
+        self, cursor: Cursor, status: str | None = WAITING, limit: int | None = None
     ) -> list[Entry]:
         """The entries in order, oldest first; every status when `status` is None."""
         rows = cursor.execute(
             f"SELECT {_COLUMNS} FROM quarantine WHERE status = coalesce(?, status) "
             "ORDER BY entry LIMIT ?",
-            (status, limit),
+            (status, limit or EVERY),
         )
         return [_entry(row) for row in rows]
 
-    def entry(self, number: int, cursor: sqlite3.Cursor) -> Entry | None:
+    def entry(self, number: int, cursor: Cursor) -> Entry | None:
         """One entry, or None when there is none with this number."""
         row = cursor.execute(
             f"SELECT {_COLUMNS} FROM quarantine WHERE entry = ?", (number,)
         ).fetchone()
         return _entry(row) if row else None
 
-    def bytes_of(self, number: int, cursor: sqlite3.Cursor) -> bytes:
+    def bytes_of(self, number: int, cursor: Cursor) -> bytes:
         """What was received, whole; empty once it was discarded."""
         parts = cursor.execute(
             "SELECT number, bytes FROM quarantine_parts WHERE entry = ? ORDER BY number", (number,)
         )
         return b"".join(self._open(number, n, sealed) for n, sealed in parts)
 
-    def settle(
-        self, number: int, status: str, note: str | None, now: int, cursor: sqlite3.Cursor
-    ) -> None:
+    def settle(self, number: int, status: str, note: str | None, now: int, cursor: Cursor) -> None:
         """Close an entry: recorded after all, or discarded. Its bytes are removed."""
         cursor.execute(
             "UPDATE quarantine SET status = ?, note = ?, settled_at = ? WHERE entry = ?",

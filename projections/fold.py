@@ -2,8 +2,6 @@
 
 import traceback
 from collections.abc import Iterable, Sequence
-from itertools import groupby
-from operator import attrgetter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -15,7 +13,6 @@ from projections.view import NEVER, View
 from schemas.subject import stream_of
 
 _encode = msgspec.json.Encoder().encode
-_subject = attrgetter("subject")
 
 
 class Row(NamedTuple):
@@ -120,7 +117,7 @@ def streams_of_touchpoints(touchpoints: Iterable[Occurred]) -> set[str]:
 def fold_streams(
     touchpoints: Sequence[Any], views: Sequence[View], rules: Rules
 ) -> dict[str, tuple[list[Row], list[Failure]]]:
-    """Fold whole streams, one after another, into the rows of all the views.
+    """Fold whole streams, given in any order, into the rows of all the views.
 
     A key that other streams reach as well comes out once for each; the rebuild then folds it
     again from all of them.
@@ -128,8 +125,11 @@ def fold_streams(
     rows: dict[str, tuple[list[Row], list[Failure]]] = {view.name: ([], []) for view in views}
     persons = [(view, view.since(rules).get) for view in views if view.by_person]
     keyed = [view for view in views if not view.by_person]
-    for subject, group in groupby(touchpoints, _subject):
-        stream = in_order(list(group))
+    streams: dict[str, list[Any]] = {}
+    for touchpoint in touchpoints:
+        streams.setdefault(touchpoint.subject, []).append(touchpoint)
+    for subject, stream in streams.items():
+        stream = in_order(stream)
         person = person_of(subject)
         for view, since in persons:
             wanted = [t for t in stream if t.at >= since(t.type, NEVER)]

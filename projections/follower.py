@@ -4,7 +4,6 @@ A touchpoint that occurred before the last one folded into its key makes that ke
 again from the log, so a view never depends on the order of arrival.
 """
 
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +18,7 @@ from ledger.governance import (
     restated_from,
 )
 from ledger.ledger import Ledger
-from ledger.sqlite import Recorder
+from ledger.store import Cursor
 from projections import generations, parking, tables
 from projections.fold import (
     Failure,
@@ -58,6 +57,15 @@ class Update:
     failures: list[Failure]
     latest_at: int
 
+    def add(self, key: str, became: Row | Failure | None) -> None:
+        """Note what folding a key came to."""
+        if became is None:
+            self.gone.append(key)
+        elif isinstance(became, Failure):
+            self.failures.append(became)
+        else:
+            self.rows.append(became)
+
 
 class Follower:
     """Folds the log into views, page by page."""
@@ -69,7 +77,7 @@ class Follower:
         self._batch = batch
         self.views = {view.name: view for view in views}
         self._reader = Reader(views)
-        self._recorder = Recorder(ledger.store)
+        self._recorder = ledger.store.recorder()
         self._known: tuple[int, Governance | None] = (0, None)
 
     def positions(self) -> list[Generation]:
@@ -108,7 +116,7 @@ class Follower:
         self._write(updates, after, reached)
         return reached
 
-    def _governance(self, position: int, cursor: sqlite3.Cursor) -> Governance:
+    def _governance(self, position: int, cursor: Cursor) -> Governance:
         """What governs at a position; pages mostly bring nothing new, so the last is kept."""
         there, known = self._known
         return known if known is not None and there == position else governance(position, cursor)
@@ -121,6 +129,7 @@ class Follower:
     def _write(self, updates: list[Update], after: int, reached: int) -> None:
         now = self.ledger.log.clock()
         with self.ledger.store.cursor(write=True, durable=False) as cursor:
+            generations.hold([update.generation for update in updates], cursor)
             for update in updates:
                 generation = update.generation
                 if generations.position_of(generation, cursor) != after:
@@ -134,9 +143,7 @@ class Follower:
 class _Folding:
     """Folds one page into the rows that are there."""
 
-    def __init__(
-        self, reader: Reader, known: Governance, reached: int, cursor: sqlite3.Cursor
-    ) -> None:
+    def __init__(self, reader: Reader, known: Governance, reached: int, cursor: Cursor) -> None:
         self._refolder = Refolder(reader, known, reached, cursor)
         self._known = known
         self._cursor = cursor
@@ -153,6 +160,7 @@ class _Folding:
         keys = list({**found, **again})
         parked = parking.parked(generation, self._cursor)
         there = tables.rows_of(generation.table, keys, self._cursor)
+        late: dict[str, set[str]] = {}
         for key in keys:
             touchpoints, row = found.get(key, []), there.get(key)
             streams = streams_of_touchpoints([*touchpoints, *again.get(key, [])])
@@ -160,29 +168,24 @@ class _Folding:
                 update.failures.append(parked[key].reached_by(streams))
                 continue
             streams.update(streams_in(row) if row else ())
-            try:
-                late = key in again or _late(touchpoints, row)
-                new = (
-                    self._refolder.row(view, key, streams)
-                    if late
-                    else self._folded_on(view, key, touchpoints, row, streams)
-                )
-            except Exception as error:  # noqa: BLE001 - one key must not stop the others
-                update.failures.append(Failure.of(key, streams, error))
-                continue
-            if new is None:
-                update.gone.append(key)
+            if key in again or _late(touchpoints, row):
+                late[key] = streams
             else:
-                update.rows.append(new)
+                update.add(key, self._folded_on(view, key, touchpoints, row, streams))
+        for key, refolded in self._refolder.rows(view, late):
+            update.add(key, refolded)
         return update
 
     def _folded_on(
         self, view: View, key: str, touchpoints: list[Any], row: Row | None, streams: set[str]
-    ) -> Row:
+    ) -> Row | Failure:
         touchpoints = in_order(touchpoints)
-        state = msgspec.json.decode(row.state, type=view.state) if row else None
-        state = fold(view, touchpoints, self._known.rules, state)
-        return row_of(view, key, touchpoints[-1], streams, state)
+        try:
+            state = msgspec.json.decode(row.state, type=view.state) if row else None
+            state = fold(view, touchpoints, self._known.rules, state)
+            return row_of(view, key, touchpoints[-1], streams, state)
+        except Exception as error:  # noqa: BLE001 - one key must not stop the others
+            return Failure.of(key, streams, error)
 
 
 def _late(touchpoints: list[Any], row: Row | None) -> bool:
@@ -200,13 +203,12 @@ def retry_parked(ledger: Ledger, views: Sequence[View]) -> tuple[int, int]:
             position = generations.position_of(generation, cursor)
             known = governance(position, cursor)
             refolder = Refolder(follower._reader, known, position, cursor)
-            for key, failure in parking.parked(generation, cursor).items():
-                try:
-                    row = refolder.row(view, key, failure.reaching)
-                except Exception as error:  # noqa: BLE001 - one key must not stop the others
-                    again = Failure.of(key, failure.reaching, error)
-                    now = ledger.log.clock()
-                    parking.park(generation, [again], position, now, cursor)
+            reach = {
+                key: failure.reaching for key, failure in parking.parked(generation, cursor).items()
+            }
+            for key, row in refolder.rows(view, reach):
+                if isinstance(row, Failure):
+                    parking.park(generation, [row], position, ledger.log.clock(), cursor)
                     waiting += 1
                     continue
                 tables.remove_rows(generation.table, [key], cursor)

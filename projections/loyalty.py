@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 from domain.loyalty import ONCE_READS, READS, Member, evolve
 from domain.rules import Rules
-from projections.view import ALWAYS, View
+from ledger.store import Dialect
+from projections.view import ALWAYS, Column, Figure, View
 from schemas.registry import BY_TYPE
 
 
@@ -17,6 +18,12 @@ def _wanted(rules: Rules) -> Mapping[str, int]:
     return since
 
 
+def _programmes(dialect: Dialect) -> str:
+    """In how many programmes the person has an account."""
+    accounts = dialect.entries.replace("{}", "folded.state -> 'programmes'")
+    return f"(SELECT count(*) FROM {accounts} AS account)"
+
+
 LOYALTY = View(
     name="loyalty",
     version=1,
@@ -25,4 +32,6 @@ LOYALTY = View(
     state=Member,
     evolve=evolve,
     wanted=_wanted,
+    columns=(Column("anomalies", "anomalies", "integer"),),
+    figures=(Figure("programmes", "integer", _programmes),),
 )

@@ -1,19 +1,16 @@
 """Parked keys: a fold failed on one of their touchpoints, so they wait while all others go on."""
 
-import sqlite3
 from collections.abc import Iterable
 
 import msgspec
 
+from ledger.store import Cursor
 from projections.fold import Failure
 from projections.generations import Generation
 
 _PARK = """
-INSERT INTO parked VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
-    position = excluded.position, error = excluded.error,
-    streams = (SELECT json_group_array(value) FROM (
-        SELECT value FROM json_each(parked.streams)
-        UNION SELECT value FROM json_each(excluded.streams) ORDER BY value))
+INSERT INTO parked VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (view, generation, key) DO UPDATE SET
+    position = excluded.position, error = excluded.error, streams = excluded.streams
 """
 
 
@@ -29,26 +26,32 @@ class Parked(msgspec.Struct, kw_only=True):
 
 def park(
     generation: Generation, failures: Iterable[Failure], position: int, now: int,
-    cursor: sqlite3.Cursor,
+    cursor: Cursor,
 ) -> None:  # fmt: skip
     """Park keys, or note that they failed again, or that further streams reach them."""
-    cursor.executemany(
-        _PARK,
-        [
-            (generation.view, generation.number, f.key, f.streams, position, f.error, now)
-            for f in failures
-        ],
-    )
+    failures = list(failures)
+    if not failures:
+        return
+    cursor.lock_table("parked")
+    there = parked(generation, cursor)
+    for failure in failures:
+        known = there.get(failure.key, failure)
+        merged = there[failure.key] = failure.reached_by(known.reaching)
+        cursor.execute(
+            _PARK,
+            (generation.view, generation.number, merged.key, merged.streams, position,
+             merged.error, now),
+        )  # fmt: skip
 
 
-def unpark(generation: Generation, key: str, cursor: sqlite3.Cursor) -> None:
+def unpark(generation: Generation, key: str, cursor: Cursor) -> None:
     cursor.execute(
         "DELETE FROM parked WHERE view = ? AND generation = ? AND key = ?",
         (generation.view, generation.number, key),
     )
 
 
-def parked(generation: Generation, cursor: sqlite3.Cursor) -> dict[str, Failure]:
+def parked(generation: Generation, cursor: Cursor) -> dict[str, Failure]:
     """The parked keys of a generation, with why and by which streams they are reached."""
     rows = cursor.execute(
         "SELECT key, streams, error FROM parked WHERE view = ? AND generation = ?",
@@ -57,7 +60,7 @@ def parked(generation: Generation, cursor: sqlite3.Cursor) -> dict[str, Failure]
     return {row[0]: Failure(*row) for row in rows}
 
 
-def all_parked(cursor: sqlite3.Cursor) -> list[Parked]:
+def all_parked(cursor: Cursor) -> list[Parked]:
     """The parked keys of all live generations."""
     rows = cursor.execute(
         "SELECT p.view, p.key, p.position, p.error, p.parked_at FROM parked AS p "

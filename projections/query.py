@@ -1,6 +1,5 @@
 """Questions to the views: of now from the tables, of any other moment from the log itself."""
 
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -13,6 +12,7 @@ from domain.rules import Rules
 from ledger.governance import Governance, governance
 from ledger.ledger import Ledger
 from ledger.log import Stored
+from ledger.store import Cursor
 from projections import generations, parking, tables
 from projections.fold import (
     Row,
@@ -33,6 +33,8 @@ from schemas.subject import stream_of
 from schemas.touchpoint import Touchpoint
 
 PAGE_ROWS = 500
+SECOND = 1_000_000
+"""In microseconds."""
 PAGE_TOUCHPOINTS = 5_000
 
 
@@ -126,7 +128,7 @@ class _Span:
     moment: int
 
 
-def _folded(view: View, keys: Sequence[str], span: _Span, cursor: sqlite3.Cursor) -> dict[str, Any]:
+def _folded(view: View, keys: Sequence[str], span: _Span, cursor: Cursor) -> dict[str, Any]:
     """The states of keys, folded on the spot from the log."""
     reach = _streams_reaching(view, keys, span.until, cursor)
     everything = Reader([view]).streams(reach, span.until, cursor)
@@ -141,7 +143,7 @@ def _at_present(
     live: generations.Generation,
     rows: Sequence[Row],
     moment: int,
-    cursor: sqlite3.Cursor,
+    cursor: Cursor,
 ) -> dict[str, Any]:
     """The states in rows, in their order; those that know of the future are folded without it.
 
@@ -162,9 +164,7 @@ def _at_present(
     }
 
 
-def _streams_reaching(
-    view: View, keys: Sequence[str], last: int, cursor: sqlite3.Cursor
-) -> set[str]:
+def _streams_reaching(view: View, keys: Sequence[str], last: int, cursor: Cursor) -> set[str]:
     """The streams that reach these keys up to a position, or did before something was voided."""
     if view.key is None:
         return {stream for key in keys for stream in streams_of(key)}
@@ -184,7 +184,7 @@ def _streams_reaching(
 
 
 def _streams_behind(
-    view: View, keys: Sequence[str], after: int, last: int, cursor: sqlite3.Cursor
+    view: View, keys: Sequence[str], after: int, last: int, cursor: Cursor
 ) -> set[str]:
     """The streams that reach these keys by what the live view has not folded yet."""
     reader, wanted, streams = Reader([view]), frozenset(keys), set[str]()
@@ -212,7 +212,7 @@ def listing(
 
     Raises KeyError for a column that the view does not state.
     """
-    paths = dict(view.columns)
+    paths = {column.name: column.path for column in view.columns}
     wanted = [(attrgetter(paths[name]), value) for name, value in (where or {}).items()]
     found = (
         (key, state)
@@ -228,21 +228,12 @@ def walk(ledger: Ledger, view: View) -> Iterator[tuple[str, Any]]:
     while True:
         with ledger.store.cursor() as cursor:
             live = generations.live(view.name, cursor)
-            rows = _rows_behind(live.table, after, cursor) if live else []
+            rows = tables.rows_behind(live.table, after, PAGE_ROWS, cursor) if live else []
             if live is None or not rows:
                 return
             states = _at_present(view, live, rows, ledger.log.clock(), cursor)
         yield from states.items()
         after = rows[-1].key
-
-
-def _rows_behind(table: str, after: str | None, cursor: sqlite3.Cursor) -> list[Row]:
-    behind = "" if after is None else "WHERE key > ?"
-    rows = cursor.execute(
-        f"SELECT key, last, streams, state FROM {table} {behind} ORDER BY key LIMIT ?",
-        (*(() if after is None else (after,)), PAGE_ROWS),
-    )
-    return [Row(*row) for row in rows]
 
 
 def first_touchpoints(ledger: Ledger, subjects: Iterable[str]) -> list[Envelope[Touchpoint]]:
@@ -251,8 +242,8 @@ def first_touchpoints(ledger: Ledger, subjects: Iterable[str]) -> list[Envelope[
     with ledger.store.cursor() as cursor:
         rows = cursor.execute(
             "SELECT topic, state FROM stored_events WHERE originator_version = 1 "
-            "AND originator_id IN (SELECT value FROM json_each(?))",
-            (msgspec.json.encode(streams).decode(),),
+            f"AND originator_id {cursor.AMONG_STREAMS}",
+            (cursor.listed(streams),),
         )
         return [decode(topic, state) for topic, state in rows]
 
@@ -278,8 +269,8 @@ def told(stored: Iterable[Stored], cut: Cut = NOW) -> list[Told]:
     return sorted((t for t in found if cut.shows(t.envelope.at)), key=lambda t: t.envelope.order)
 
 
-class Standing(msgspec.Struct, kw_only=True):
-    """How a view stands: the table that is served, and how far it is behind the log."""
+class Lag(msgspec.Struct, kw_only=True):
+    """How far a view is behind the log: in touchpoints, and by when the oldest was recorded."""
 
     name: str
     version: int
@@ -287,33 +278,67 @@ class Standing(msgspec.Struct, kw_only=True):
     position: int
     head: int
     lag: int
+    lag_seconds: float
+
+
+class Standing(Lag, kw_only=True):
+    """How a view stands: the table that is served, and how far it is behind the log."""
+
     rows: int
     parked: int
 
 
-def standings(ledger: Ledger, views: Iterable[View]) -> list[Standing]:
-    """How each view stands: `live`, `behind`, `outdated` (built by other code), `empty`."""
+def lags(ledger: Ledger, views: Iterable[View]) -> list[Lag]:
+    """How far each view is: `live`, `behind`, `outdated` (built by other code), `empty`."""
     with ledger.store.cursor() as cursor:
-        head = cursor.execute("SELECT position FROM head").fetchone()[0]
+        return [lag for lag, _ in _lags(ledger, views, cursor)]
+
+
+def standings(ledger: Ledger, views: Iterable[View]) -> list[Standing]:
+    """How each view stands. It counts their rows, which takes time where there are many."""
+    with ledger.store.cursor() as cursor:
         parked = [p.view for p in parking.all_parked(cursor)]
-        found = []
-        for view in views:
-            live = generations.live(view.name, cursor)
-            position = live.position if live else 0
-            count = f"SELECT COUNT(*) FROM {live.table}" if live else "SELECT 0"
-            found.append(
-                Standing(
-                    name=view.name,
-                    version=live.version if live else view.version,
-                    state=_state(live, view, head),
-                    position=position,
-                    head=head,
-                    lag=head - position,
-                    rows=cursor.execute(count).fetchone()[0],
-                    parked=parked.count(view.name),
-                )
+        return [
+            Standing(
+                **msgspec.structs.asdict(lag),
+                rows=_count(live, cursor) if live else 0,
+                parked=parked.count(lag.name),
             )
+            for lag, live in _lags(ledger, views, cursor)
+        ]
+
+
+def _count(live: generations.Generation, cursor: Cursor) -> int:
+    return int(cursor.execute(f"SELECT COUNT(*) FROM {live.table}").fetchone()[0])
+
+
+def _lags(
+    ledger: Ledger, views: Iterable[View], cursor: Cursor
+) -> list[tuple[Lag, generations.Generation | None]]:
+    head = cursor.execute("SELECT position FROM head").fetchone()[0]
+    found = []
+    for view in views:
+        live = generations.live(view.name, cursor)
+        position = live.position if live else 0
+        lag = Lag(
+            name=view.name,
+            version=live.version if live else view.version,
+            state=_state(live, view, head),
+            position=position,
+            head=head,
+            lag=head - position,
+            lag_seconds=_waiting(ledger, position, cursor) if position < head else 0.0,
+        )
+        found.append((lag, live))
     return found
+
+
+def _waiting(ledger: Ledger, position: int, cursor: Cursor) -> float:
+    """For how many seconds the touchpoint behind a position has been in the log."""
+    (recorded_at,) = cursor.execute(
+        "SELECT recorded_at FROM stored_events WHERE notification_id = ?", (position + 1,)
+    ).fetchone()
+    return float(max(0, ledger.log.clock() - recorded_at) / SECOND)
 
 
 def _state(live: generations.Generation | None, view: View, head: int) -> str:

@@ -10,17 +10,20 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import wait
-from pathlib import Path
 from typing import NamedTuple
 
+from ledger.address import Address
+from ledger.errors import LedgerError
 from ledger.governance import governance
-from ledger.sqlite import Datastore
+from projections.filling import write_range
 from projections.fold import Failure, Row, fold_streams
+from projections.generations import Generation
 from projections.reading import Reader
 from projections.view import View
 
@@ -28,6 +31,11 @@ RANGE_TOUCHPOINTS = 25_000
 """About how many touchpoints a range holds. Each range maps the file of the log anew, which costs
 a tenth of a rebuild with 10,000 of them; with more than this, writing a range takes too long."""
 STOPPING = {signal.SIGINT, signal.SIGTERM}
+LANES = 2
+"""Ranges that one process has in hand, on a server: one is folded while the other is read or
+written there."""
+RANGES_AT_ONCE = 4
+"""Ranges that a worker is told of at a time, so that its lanes have something to do."""
 IN_PROCESS_MAX = 30_000
 """A smaller log is folded sooner than another process has started."""
 
@@ -41,14 +49,21 @@ def ranges_for(until: int) -> int:
 class Plan:
     """What is to be folded: which views, of the log up to which position, in how many ranges."""
 
-    path: Path
+    address: Address
     views: tuple[View, ...]
     until: int
     ranges: int
+    into: tuple[Generation, ...] = ()
+    """Generations that whoever folds a range writes it into; none when that is done elsewhere."""
+    now: int = 0
+    """When the work began (microseconds since 1970)."""
 
 
 class Folded(NamedTuple):
-    """The rows of one range, by view, with how many touchpoints and what is the latest."""
+    """The rows of one range, by view, with how many touchpoints and what is the latest.
+
+    `rows` is empty where they have been written already.
+    """
 
     number: int
     touchpoints: int
@@ -57,32 +72,63 @@ class Folded(NamedTuple):
 
 
 class RangeFolder:
-    """Reads and folds ranges of one plan."""
+    """Reads and folds ranges of one plan, and writes them where the plan says so."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._store = Datastore(plan.path)
+        self._store = plan.address.store()
         self._reader = Reader(plan.views)
         with self._store.cursor() as cursor:
             self._governance = governance(plan.until, cursor)
+        lanes = LANES if self._store.writes_in_parallel else 1
+        self._lanes = ThreadPoolExecutor(lanes)
+        self._failed: Exception | None = None
 
     def close(self) -> None:
+        self._lanes.shutdown(wait=True, cancel_futures=True)
         self._store.close()
 
-    def fold(self, number: int) -> Folded:
+    def fold_all(self, numbers: Iterable[int]) -> Iterator[Folded]:
+        """Fold these ranges, as many at a time as there are lanes.
+
+        When one fails no other is begun: on a server that is gone each would wait for it.
+        """
+        waiting: deque[Future[Folded]] = deque()
+        for number in numbers:
+            waiting.append(self._lanes.submit(self._fold, number))
+            if len(waiting) > LANES:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+    def _fold(self, number: int) -> Folded:
+        if self._failed is not None:
+            raise self._failed
+        try:
+            return self._folded(number)
+        except Exception as error:
+            self._failed = error
+            raise
+
+    def _folded(self, number: int) -> Folded:
         plan = self._plan
         with self._store.cursor() as cursor:
             touchpoints = self._reader.range(number, plan.ranges, plan.until, cursor)
         standing = self._governance.standing(touchpoints)
         rows = fold_streams(standing, plan.views, self._governance.rules)
         latest = max((t.at for t in touchpoints), default=None)
+        if plan.into:
+            with self._store.cursor(write=True, durable=False) as cursor:
+                write_range(plan.into, number, rows, latest, plan.now, cursor)
+            rows = {}
         return Folded(number, len(touchpoints), latest, rows)
 
 
 def fold_ranges(plan: Plan, pending: Sequence[int], workers: int) -> Iterator[Folded]:
     """Fold the pending ranges of a plan; the results come in no particular order.
 
-    Closing the iterator stops the work after the ranges in hand.
+    Closing the iterator stops the work after the ranges in hand. Raises LedgerError when a
+    worker was ended from outside.
     """
     if workers <= 1 or plan.until < IN_PROCESS_MAX:
         yield from _fold_here(plan, pending)
@@ -95,8 +141,7 @@ def _fold_here(plan: Plan, pending: Sequence[int]) -> Iterator[Folded]:
     collecting = gc.isenabled()
     gc.disable()  # there are no cycles to find, and looking for them triples the time
     try:
-        for number in pending:
-            yield folder.fold(number)
+        yield from folder.fold_all(pending)
     finally:
         if collecting:
             gc.enable()
@@ -107,15 +152,20 @@ def _fold_in_workers(plan: Plan, pending: Sequence[int], workers: int) -> Iterat
     pool = ProcessPoolExecutor(
         workers, multiprocessing.get_context("spawn"), initializer=_start_worker, initargs=(plan,)
     )
-    waiting: deque[Future[Folded]] = deque()
+    waiting: deque[Future[list[Folded]]] = deque()
     try:
-        for number in pending:
+        for start in range(0, len(pending), RANGES_AT_ONCE):
             with _held_back(STOPPING):  # the processes that this may start inherit it
-                waiting.append(pool.submit(_fold_in_worker, number))
+                chunk = pending[start : start + RANGES_AT_ONCE]
+                waiting.append(pool.submit(_fold_in_worker, chunk))
             if len(waiting) > 2 * workers:
-                yield waiting.popleft().result()
+                yield from waiting.popleft().result()
         while waiting:
-            yield waiting.popleft().result()
+            yield from waiting.popleft().result()
+    except BrokenProcessPool:
+        raise LedgerError(
+            "a worker was ended from outside; the same command goes on with the work"
+        ) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
@@ -152,7 +202,7 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _fold_in_worker(number: int) -> Folded:
+def _fold_in_worker(numbers: Sequence[int]) -> list[Folded]:
     if _folder is None:
         raise RuntimeError("the worker was not started with a plan")
-    return _folder.fold(number)
+    return list(_folder.fold_all(numbers))

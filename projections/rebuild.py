@@ -5,11 +5,9 @@ transaction that writes its rows, so an interrupted rebuild goes on where it sto
 indexed, caught up, and switched to. Readers are served from the old generation until then.
 """
 
-import fcntl
-import sqlite3
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import msgspec
@@ -18,18 +16,23 @@ from ledger.errors import LedgerError, Locked, NothingEarlier
 from ledger.governance import governance
 from ledger.intake import Stop
 from ledger.ledger import Ledger
-from ledger.sqlite import Recorder
+from ledger.store import Cursor
 from projections import generations, parking, tables
+from projections.filling import done_ranges, write_range
 from projections.fold import Failure, streams_in
 from projections.follower import Follower, Overtaken, RestateNeeded
 from projections.generations import BUILDING, RETIRED, Generation
-from projections.ranges import Folded, Plan, fold_ranges, ranges_for
+from projections.ranges import Plan, fold_ranges, ranges_for
 from projections.reading import Reader
 from projections.refolding import Refolder
 from projections.view import View
 
 SPANNING_KEYS_AT_ONCE = 100
 RESTARTS_MAX = 5
+SWITCH_ATTEMPTS_MAX = 60
+LOOKED_UP_MICROSECONDS = 60_000_000
+"""A table stays for so long after it was replaced, for a reader who had just looked it up: on
+PostgreSQL a snapshot does not keep a table from being dropped."""
 
 Report = Callable[[str, int, int], None]
 """Told the phase, how much of it is done, and of how much."""
@@ -66,7 +69,7 @@ def rebuild(
     Raises Locked when a rebuild of this ledger is under way, and Interrupted, leaving what is
     done to be resumed, when a stop is requested.
     """
-    with _only_one(ledger):
+    with ledger.store.exclusively("rebuild"):
         for _ in range(RESTARTS_MAX):
             try:
                 return _rebuild(ledger, views, workers, report, stop)
@@ -116,18 +119,20 @@ class _Build:
             head = cursor.execute("SELECT position FROM head").fetchone()[0]
             for view in views:
                 generation = self._generation(view, head, cursor)
-                done = _done_ranges(generation, cursor)
+                done = done_ranges(generation, cursor)
                 same = (generation.until, generation.ranges, done)
                 passes.setdefault(same, []).append(generation)
         by_name = {view.name: view for view in views}
         work = []
         for (until, ranges, done), group in passes.items():
             chosen = tuple(by_name[generation.view] for generation in group)
-            plan = Plan(self.ledger.address.path, chosen, until, ranges)
+            into = tuple(group) if self.ledger.store.writes_in_parallel else ()
+            now = self.ledger.log.clock()
+            plan = Plan(self.ledger.address, chosen, until, ranges, into, now)
             work.append((plan, group, [n for n in range(ranges) if n not in done]))
         return work
 
-    def _generation(self, view: View, head: int, cursor: sqlite3.Cursor) -> Generation:
+    def _generation(self, view: View, head: int, cursor: Cursor) -> Generation:
         left = generations.find(view.name, BUILDING, cursor)
         if left is not None and left.version == view.version and 2 * left.until >= head:
             return left  # an older one would take longer to catch up than to fold afresh
@@ -141,26 +146,14 @@ class _Build:
         done = plan.until * (plan.ranges - len(pending)) // plan.ranges
         self.report("folding", done, plan.until)
         for folded in fold_ranges(plan, pending, workers):
-            with self.ledger.store.cursor(write=True, durable=False) as cursor:
-                for generation in group:
-                    self._write(generation, folded, cursor)
+            if not plan.into:
+                with self.ledger.store.cursor(write=True, durable=False) as cursor:
+                    write_range(
+                        group, folded.number, folded.rows, folded.latest_at, plan.now, cursor
+                    )
             done += folded.touchpoints
             self.report("folding", min(done, plan.until), plan.until)
             self._check_stop()
-
-    def _write(self, generation: Generation, folded: Folded, cursor: sqlite3.Cursor) -> None:
-        rows, failures = folded.rows[generation.view]
-        tables.add_rows(generation.table, rows, cursor)
-        parking.park(generation, failures, generation.until, self.ledger.log.clock(), cursor)
-        cursor.execute(
-            "INSERT INTO rebuilt_ranges VALUES (?, ?, ?)",
-            (generation.view, generation.number, folded.number),
-        )
-        cursor.execute(
-            "UPDATE generations SET latest_at = max(latest_at, ?) "
-            "WHERE view = ? AND generation = ?",
-            (folded.latest_at or generations.BEGINNING_OF_TIME, generation.view, generation.number),
-        )
 
     def finish(self, view: View) -> tuple[Generation, int]:
         """Bring together what several streams reach, index, catch up, and switch."""
@@ -172,8 +165,9 @@ class _Build:
         self._join_spanning_keys(generation, view)
         with store.cursor(write=True, durable=False) as cursor:
             tables.index_table(generation.table, cursor)
+            cursor.analyze(generation.table)
             if generations.position_of(generation, cursor) < generation.until:
-                Recorder(store).move_tracking(generation.reader, generation.until, cursor)
+                store.recorder().move_tracking(generation.reader, generation.until, cursor)
         return switch(self.ledger, view, generation, BUILDING, self.report, self._check_stop)
 
     def _join_spanning_keys(self, generation: Generation, view: View) -> None:
@@ -193,14 +187,14 @@ class _Build:
             self.report("joining", start, len(spanning))
             with self.ledger.store.cursor(write=True, durable=False) as cursor:
                 refolder = Refolder(reader, known, until, cursor)
-                for key, streams in spanning[start : start + SPANNING_KEYS_AT_ONCE]:
-                    row = None
-                    try:
-                        row = refolder.row(view, key, streams)
+                part = dict(spanning[start : start + SPANNING_KEYS_AT_ONCE])
+                for key, row in refolder.rows(view, part):
+                    if isinstance(row, Failure):
+                        now = self.ledger.log.clock()
+                        parking.park(generation, [row], until, now, cursor)
+                        row = None
+                    else:
                         parking.unpark(generation, key, cursor)
-                    except Exception as error:  # noqa: BLE001 - one key must not stop the others
-                        failed = [Failure.of(key, streams, error)]
-                        parking.park(generation, failed, until, self.ledger.log.clock(), cursor)
                     tables.replace_spanning_key(generation.table, key, row, cursor)
             self._check_stop()
 
@@ -222,15 +216,43 @@ def switch(
     Returns the generation as it went live, and its number of rows.
     """
     follower = Follower(ledger, [view])
-    while True:
-        generation = _caught_up(ledger, follower, view, generation, state, report, check_stop)
-        with ledger.store.cursor(write=True) as cursor:
-            live = generations.live(view.name, cursor)
-            there = generations.position_of(generation, cursor)
-            if live is None or there >= live.position:
-                generations.go_live(generation, ledger.log.clock(), cursor)
-                (rows,) = cursor.execute(f"SELECT COUNT(*) FROM {generation.table}").fetchone()
-                return generation, rows
+    for attempt in range(SWITCH_ATTEMPTS_MAX):
+        caught_up = _caught_up(ledger, follower, view, generation, state, report, check_stop)
+        with suppress(Locked):
+            if _switched(ledger, view, caught_up):
+                _discard_superseded(ledger, view)
+                return caught_up, _count(ledger, caught_up)
+            continue  # the live one has gone further: at once, before it is further still
+        time.sleep(min(1.0, 0.01 * 2**attempt))
+    raise Locked(f"{view.name}: somebody reads or writes it without a break; try again")
+
+
+def _switched(ledger: Ledger, view: View, generation: Generation) -> bool:
+    """Put a generation in the place of the live one, unless that has gone further meanwhile."""
+    with ledger.store.cursor(write=True, durable=False) as cursor:
+        cursor.be_impatient()
+        live = generations.live(generation.view, cursor)
+        generations.hold([generation] if live is None else [generation, live], cursor)
+        there = generations.position_of(generation, cursor)
+        if live is not None and there < generations.position_of(live, cursor):
+            return False
+        generations.go_live(view, generation, ledger.log.clock(), cursor)
+        return True
+
+
+def _discard_superseded(ledger: Ledger, view: View) -> None:
+    """Drop tables that nobody goes back to; one that is being read waits for the next time."""
+    until = ledger.log.clock() - LOOKED_UP_MICROSECONDS
+    with suppress(Locked), ledger.store.cursor(write=True, durable=False) as cursor:
+        cursor.be_impatient()
+        for number in generations.superseded(view.name, until, cursor):
+            generations.discard(view.name, number, cursor)
+
+
+def _count(ledger: Ledger, generation: Generation) -> int:
+    with ledger.store.cursor() as cursor:
+        (rows,) = cursor.execute(f"SELECT COUNT(*) FROM {generation.table}").fetchone()
+        return int(rows)
 
 
 def _caught_up(
@@ -242,13 +264,14 @@ def _caught_up(
     report: Report,
     check_stop: Callable[[], None],
 ) -> Generation:
+    """Brought to where the log ended when this began; what comes since is followed when live."""
+    head = ledger.log.head().position
     while True:
         check_stop()
         with ledger.store.cursor() as cursor:
             now = generations.find(view.name, state, cursor)
         if now is None or now.number != generation.number:
             raise LedgerError(f"{view.name}: another process has taken the generation away")
-        head = ledger.log.head().position
         if now.position >= head:
             return now
         report("catching up", now.position, head)
@@ -260,7 +283,7 @@ def _caught_up(
 
 def rollback(ledger: Ledger, view: View) -> Generation:
     """Serve the generation before the live one again, after it has caught up."""
-    with _only_one(ledger):
+    with ledger.store.exclusively("rebuild"):
         old = _earlier(ledger, view)
         try:
             return switch(ledger, view, old, RETIRED)[0]
@@ -285,7 +308,7 @@ def _earlier(ledger: Ledger, view: View) -> Generation:
 
 
 def to_be_joined(
-    table: str, failures: Collection[Failure], cursor: sqlite3.Cursor
+    table: str, failures: Collection[Failure], cursor: Cursor
 ) -> list[tuple[str, list[str]]]:
     """Keys that several streams reach or that could not be folded from one, with all streams."""
     joined = {key: set(streams) for key, streams in tables.spanning_keys(table, cursor)}
@@ -296,28 +319,9 @@ def to_be_joined(
     return [(key, sorted(streams)) for key, streams in sorted(joined.items())]
 
 
-def _done_ranges(generation: Generation, cursor: sqlite3.Cursor) -> frozenset[int]:
-    rows = cursor.execute(
-        "SELECT number FROM rebuilt_ranges WHERE view = ? AND generation = ?",
-        (generation.view, generation.number),
-    )
-    return frozenset(number for (number,) in rows)
-
-
 def _discard_building(ledger: Ledger, views: Sequence[View]) -> None:
     with ledger.store.cursor(write=True) as cursor:
         for view in views:
             left = generations.find(view.name, BUILDING, cursor)
             if left is not None:
                 generations.discard(view.name, left.number, cursor)
-
-
-@contextmanager
-def _only_one(ledger: Ledger) -> Iterator[None]:
-    """One rebuild of a ledger at a time. The lock goes with its process, however that ends."""
-    with ledger.address.beside(".rebuild").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Locked("a rebuild of this ledger is under way") from None
-        yield

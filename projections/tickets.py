@@ -3,7 +3,7 @@
 from operator import attrgetter
 
 from domain.tickets import READS, Ticket, evolve
-from projections.view import View
+from projections.view import Column, View
 
 TICKETS = View(
     name="tickets",
@@ -13,12 +13,24 @@ TICKETS = View(
     evolve=evolve,
     key=attrgetter("data.ticket_id"),
     columns=(
-        ("customer", "customer"),
-        ("status", "status"),
-        ("priority", "priority"),
-        ("assignee", "assignee"),
-        ("team", "team"),
-        ("opened_at", "opened_at"),
-        ("closed_at", "closed_at"),
+        Column("customer", "customer"),
+        Column("status", "status"),
+        Column("status_since", "status_since", "time"),
+        Column("priority", "priority"),
+        Column("assignee", "assignee"),
+        Column("team", "team"),
+        Column("kind", "kind"),
+        Column("channel", "channel"),
+        Column("opened_at", "opened_at", "time"),
+        Column("first_response_at", "first_response_at", "time"),
+        Column("resolved_at", "resolved_at", "time"),
+        Column("last_resolved_at", "last_resolved_at", "time"),
+        Column("closed_at", "closed_at", "time"),
+        Column("reopens", "reopens", "integer"),
+        Column("assignments", "assignments", "integer"),
+        Column("public_comments", "public_comments", "integer"),
+        Column("internal_comments", "internal_comments", "integer"),
+        Column("merged_into", "merged_into"),
+        Column("anomalies", "anomalies", "integer"),
     ),
 )

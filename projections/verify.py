@@ -1,18 +1,22 @@
 """Verifying: the live table against a fresh fold of the log up to the table's own position."""
 
-import sqlite3
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from heapq import merge
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
+from random import Random
 
 import msgspec
 
 from ledger.governance import governance
 from ledger.intake import Stop
 from ledger.ledger import Ledger
+from ledger.sqlite.scratch import scratch_cursor
+from ledger.store import Cursor
 from projections import generations, parking, tables
-from projections.fold import Failure
+from projections.fold import Failure, Row, by_key, streams_in, streams_of_touchpoints
 from projections.generations import Generation
 from projections.ranges import Plan, fold_ranges, ranges_for
 from projections.reading import Reader
@@ -47,50 +51,58 @@ def verify(
     The fresh fold is made in a temporary file. The live table is read in one snapshot, taken
     before the fold, so that following may go on meanwhile.
     """
-    with tempfile.TemporaryDirectory() as folder, _snapshot(ledger, folder) as cursor:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        scratch_cursor(Path(folder) / "fresh.db") as scratch,
+        ledger.store.cursor() as cursor,
+    ):
         live = generations.live(view.name, cursor)
         if live is None:
             return Verified(name=view.name, position=0, rows=0, differences=0, keys=[])
         until = live.position
-        plan = Plan(ledger.address.path, (view,), until, ranges_for(until))
-        with _scratch(folder) as scratch:
-            failed = _fold_afresh(plan, scratch, workers, report, stop)
-            if not view.by_person:
-                _join_spanning_keys(view, live, failed, scratch, cursor)
-        return _compared(view, live, cursor)
+        plan = Plan(ledger.address, (view,), until, ranges_for(until))
+        tables.create_table(FRESH, scratch)
+        failed = _fold_afresh(plan, scratch, workers, report, stop)
+        if not view.by_person:
+            _join_spanning_keys(view, live, failed, scratch, cursor)
+        return _compared(view, live, scratch, cursor)
 
 
-@contextmanager
-def _snapshot(ledger: Ledger, folder: str) -> Iterator[sqlite3.Cursor]:
-    """One unchanging picture of the ledger, with the scratch file beside it."""
-    with ledger.store.get_connection(commit=False) as connection:
-        raw = connection._sqlite_conn
-        raw.execute("ATTACH ? AS scratch", (str(Path(folder) / "fresh.db"),))
-        cursor = raw.cursor()
-        cursor.row_factory = None
-        cursor.execute("BEGIN")
-        try:
-            cursor.execute("SELECT position FROM head").fetchone()
-            yield cursor
-        finally:
-            raw.rollback()
-            raw.execute("DETACH scratch")
+def verify_sample(ledger: Ledger, view: View, count: int, chance: Random) -> Verified:
+    """Compare up to `count` rows of the table, and those of up to `count` touchpoints of the log.
 
-
-@contextmanager
-def _scratch(folder: str) -> Iterator[sqlite3.Cursor]:
-    connection = sqlite3.connect(Path(folder) / "fresh.db", isolation_level=None)
-    try:
-        connection.execute("PRAGMA synchronous = OFF")
-        cursor = connection.cursor()
-        tables.create_table(FRESH, cursor)
-        yield cursor
-    finally:
-        connection.close()
+    The one finds rows that are wrong or should not be there, the other rows that are missing.
+    """
+    with ledger.store.cursor() as cursor:
+        live = generations.live(view.name, cursor)
+        if live is None:
+            return Verified(name=view.name, position=0, rows=0, differences=0, keys=[])
+        known = governance(live.position, cursor)
+        reader = Reader([view])
+        positions = chance.sample(range(1, live.position + 1), min(count, live.position))
+        told = by_key(view, known.standing(reader.at(positions, cursor)), known.rules)
+        keys = {*told, *tables.sample(live.table, count, cursor)}
+        rows = tables.rows_of(live.table, sorted(keys), cursor)
+        waiting = parking.parked(live, cursor)
+        refolder = Refolder(reader, known, live.position, cursor)
+        reach = {
+            key: streams_of_touchpoints(told.get(key, [])).union(
+                streams_in(rows[key]) if key in rows else ()
+            )
+            for key in sorted(keys - waiting.keys())
+        }
+        different = [key for key, row in refolder.rows(view, reach) if row != rows.get(key)]
+    return Verified(
+        name=view.name,
+        position=live.position,
+        rows=len(rows),
+        differences=len(different),
+        keys=different[:KEYS_NAMED_MAX],
+    )
 
 
 def _fold_afresh(
-    plan: Plan, scratch: sqlite3.Cursor, workers: int, report: Report, stop: Stop | None
+    plan: Plan, scratch: Cursor, workers: int, report: Report, stop: Stop | None
 ) -> list[Failure]:
     """Fill the scratch table; returns the folds that raised, whose keys are missing in it."""
     done = 0
@@ -112,35 +124,48 @@ def _join_spanning_keys(
     view: View,
     live: Generation,
     failed: Sequence[Failure],
-    scratch: sqlite3.Cursor,
-    cursor: sqlite3.Cursor,
+    scratch: Cursor,
+    cursor: Cursor,
 ) -> None:
     known = governance(live.position, cursor)
     refolder = Refolder(Reader([view]), known, live.position, cursor)
     tables.index_for_joining(FRESH, scratch)
-    for key, streams in to_be_joined(FRESH, failed, scratch):
-        row = None
+    for key, row in refolder.rows(view, dict(to_be_joined(FRESH, failed, scratch))):
         # A key that cannot be folded has no fresh row, and so differs unless it is parked.
-        with suppress(Exception):
-            row = refolder.row(view, key, streams)
-        tables.replace_spanning_key(FRESH, key, row, scratch)
+        fresh = None if isinstance(row, Failure) else row
+        tables.replace_spanning_key(FRESH, key, fresh, scratch)
 
 
-def _compared(view: View, live: Generation, cursor: sqlite3.Cursor) -> Verified:
-    """The keys of rows that only one of the two tables has."""
-    fresh = f"scratch.{FRESH}"
-    waiting: Sequence[str] = list(parking.parked(live, cursor))
-    different = cursor.execute(
-        f"SELECT key FROM (SELECT * FROM {live.table} EXCEPT SELECT * FROM {fresh}) "
-        f"UNION SELECT key FROM (SELECT * FROM {fresh} EXCEPT SELECT * FROM {live.table}) "
-        "EXCEPT SELECT value FROM json_each(?)",
-        (msgspec.json.encode(waiting).decode(),),
-    ).fetchall()
-    (rows,) = cursor.execute(f"SELECT COUNT(*) FROM {live.table}").fetchone()
+def _compared(view: View, live: Generation, scratch: Cursor, cursor: Cursor) -> Verified:
+    """The keys of rows that only one of the two tables has; both are read in order of key."""
+    waiting = parking.parked(live, cursor)
+    tables.index_table(FRESH, scratch)
+    rows, different = 0, list[str]()
+    for key, there, fresh in _side_by_side(
+        tables.walk(live.table, cursor), tables.walk(FRESH, scratch)
+    ):
+        rows += there is not None
+        if there != fresh and key not in waiting:
+            different.append(key)
     return Verified(
         name=view.name,
         position=live.position,
         rows=rows,
         differences=len(different),
-        keys=[key for (key,) in different[:KEYS_NAMED_MAX]],
+        keys=different[:KEYS_NAMED_MAX],
     )
+
+
+def _side_by_side(
+    left: Iterator[Row], right: Iterator[Row]
+) -> Iterator[tuple[str, Row | None, Row | None]]:
+    """The keys of two tables in order, each with its row in the one and in the other."""
+    for key, rows in groupby(merge(_marked(0, left), _marked(1, right)), itemgetter(0)):
+        found: list[Row | None] = [None, None]
+        for _, side, row in rows:
+            found[side] = row
+        yield key, found[0], found[1]
+
+
+def _marked(side: int, rows: Iterator[Row]) -> Iterator[tuple[str, int, Row]]:
+    return ((row.key, side, row) for row in rows)

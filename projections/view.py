@@ -2,15 +2,36 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
 from domain.occurred import Occurred
 from domain.rules import Rules
+from ledger.store import Dialect
 
 ALWAYS, NEVER = -(2**63), 2**63 - 1
 """Moments before and after all others, in microseconds since 1970."""
+
+
+Kind = Literal["text", "integer", "amount", "time"]
+"""What a column holds: a text, a number, a decimal string, or microseconds since 1970."""
+
+
+class Column(NamedTuple):
+    """A column that shows a field of the state. Its name is a word that SQL does not reserve."""
+
+    name: str
+    path: str
+    kind: Kind = "text"
+
+
+class Figure(NamedTuple):
+    """A column that analysts see, reckoned in SQL from the document `folded.state`."""
+
+    name: str
+    kind: Kind
+    sql: Callable[[Dialect], str]
 
 
 @dataclass(frozen=True)
@@ -26,7 +47,8 @@ class View:
     which it does (microseconds since 1970), for a view whose answer depends on rules. Such a view
     is restated when a rule is published for the past; of one for the future, what occurred before
     must not take notice, so `wanted` may give nothing an earlier moment than the rule has.
-    `columns` are what lists and analysts see beside the key: a name and a path into the state.
+    `columns` are what lists can be narrowed by, and analysts see beside the key; these see
+    `figures` as well. Both may change without a new version: they are not stored.
     """
 
     name: str
@@ -36,7 +58,8 @@ class View:
     evolve: Callable[[Any, Occurred, Rules], Any]
     key: Callable[[Any], str] | None = None
     wanted: Callable[[Rules], Mapping[str, int]] | None = None
-    columns: tuple[tuple[str, str], ...] = ()
+    columns: tuple[Column, ...] = ()
+    figures: tuple[Figure, ...] = ()
 
     @property
     def by_person(self) -> bool:

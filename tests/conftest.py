@@ -1,8 +1,10 @@
-"""How property tests run: without a deadline, and repeatable in CI."""
+"""What all tests share: how properties are tried, a server, and places for ledgers."""
 
 import os
 
 from hypothesis import HealthCheck, settings
+
+pytest_plugins = ["tests.servers.postgres", "tests.places"]
 
 settings.register_profile(
     "touchstone",

@@ -1,5 +1,6 @@
 """`touchstone demo`: a made-up year in a fresh ledger, then a tour of what can be asked."""
 
+import shlex
 from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
@@ -38,20 +39,20 @@ def command(session: Session, customers: int, seed: int) -> None:
     purpose: those land in quarantine.
     """
     address = session.address
-    if address.path.exists():
+    if not address.is_new():
         raise click.UsageError(
-            f"{address.path} is there already: the demo wants a fresh ledger; "
+            f"{address.place} is there already: the demo wants a fresh ledger; "
             "name another with --ledger sqlite:///demo.db"
         )
     create_ledger(address)
-    session.note(f"A year of {customers:,} made-up customers (seed {seed}) into {address.path} …")
+    session.note(f"A year of {customers:,} made-up customers (seed {seed}) into {address.place} …")
     with session.ledger() as ledger, stopping() as stop:
         with taking(session, ledger, stop, 0) as intake:
             intake.loud = False
             receipt = intake.run(_lines(customers, seed), lambda: 0)
         bring_up_to_date(session, ledger, stop)
         if stop.signal is not None:
-            session.complain(f"interrupted; remove {address.path}* and run it again")
+            session.complain("interrupted; a demo wants a fresh ledger: name another with --ledger")
             raise click.exceptions.Exit(exits.SIGNAL_BASE + stop.signal)
         session.printer.record(as_record(receipt), lambda: [receipt_table(receipt)])
         if session.printer.for_people or not session.quiet:
@@ -95,12 +96,16 @@ def _step(session: Session, title: str, arguments: list[str]) -> None:
     click.echo()
     click.secho(title, bold=True)
     click.secho(f"$ {_command_line(session, arguments)}", dim=True)
-    shared = ["--ledger", session.url, "-o", session.form or "table", "--tz", str(session.zone)]
+    keys = ["--keys", str(session.keys)] if session.keys else []
+    shared = ["--ledger", session.url, *keys, "-o", session.form or "table"]
+    shared += ["--tz", str(session.zone)]
     touchstone.main([*shared, *arguments], prog_name="touchstone", standalone_mode=False)
 
 
 def _command_line(session: Session, arguments: list[str]) -> str:
-    return " ".join(["touchstone", "--ledger", session.url, *arguments])
+    """What somebody would type; the address is shown without a password."""
+    keys = ["--keys", str(session.keys)] if session.keys else []
+    return shlex.join(["touchstone", "--ledger", session.address.url, *keys, *arguments])
 
 
 def _next_steps(session: Session, customer: str) -> None:

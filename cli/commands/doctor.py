@@ -1,7 +1,6 @@
 """`touchstone doctor`: one line for each thing that has to be in order."""
 
 import shutil
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
 
@@ -10,14 +9,13 @@ import click
 from cli import exits
 from cli.output import Column, Record
 from cli.session import Session, pass_session
+from ledger.address import Address
 from ledger.keyfile import read_key_file
-from ledger.ledger import Address, open_ledger
-from ledger.sqlite import check_schema, migrations
+from ledger.ledger import open_ledger
 from projections.query import standings
 from projections.registry import PROJECTIONS
 
 FREE_BYTES_MIN = 256 * 1024 * 1024
-SQLITE_MIN = (3, 38, 0)
 CLOCK_BEHIND_SECONDS_MAX = 5
 
 Check = tuple[str, Callable[[Session], str]]
@@ -28,35 +26,26 @@ class Unwell(Exception):
 
 
 def _store(session: Session) -> str:
-    address = session.address
-    if sqlite3.sqlite_version_info < SQLITE_MIN:
-        raise Unwell(f"SQLite {sqlite3.sqlite_version} is too old: 3.38 or later is needed")
-    check_schema(address.path)
-    connection = sqlite3.connect(address.path)
-    try:
-        (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-        (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
-    finally:
-        connection.close()
-    if found != "ok":
-        raise Unwell(f"the file is damaged: {found}; restore a backup")
-    return f"SQLite {sqlite3.sqlite_version}, {mode.upper()}, {address.path}"
+    found, off = session.address.diagnose()
+    if off is not None:
+        raise Unwell(off)
+    return found
 
 
 def _schema(session: Session) -> str:
-    check_schema(session.address.path)
-    return f"version {migrations()[-1][0]}, as this Touchstone expects"
+    session.address.check()
+    return "the version that this Touchstone expects"
 
 
 def _keys(session: Session) -> str:
     address = session.address
     read_key_file(address.keys)
-    for path in (address.keys, address.keyring):
+    for path in address.secret_files:
         mode = path.stat().st_mode & 0o777
         if mode & 0o077:
             raise Unwell(f"{path} can be read by others (mode {mode:o}): chmod 600 it")
     with open_ledger(address):
-        return f"{address.keys}, {address.keyring}"
+        return address.key_places
 
 
 def _clock(session: Session) -> str:
@@ -68,7 +57,10 @@ def _clock(session: Session) -> str:
 
 
 def _disk(session: Session) -> str:
-    free = shutil.disk_usage(session.address.path.resolve().parent).free
+    folder = session.address.disk
+    if folder is None:
+        return "on the server: watch it there"
+    free = shutil.disk_usage(folder).free
     if free < FREE_BYTES_MIN:
         raise Unwell(f"only {free // 1_048_576:,} MiB are free beside the ledger: make room")
     return f"{free // 1_048_576:,} MiB free"
@@ -111,7 +103,7 @@ CHECKS: tuple[Check, ...] = (
 def command(session: Session) -> int:
     """Check store, schema, keys, clock, disk, views and quarantine; exit code 1 if any is off."""
     address: Address = session.address
-    check_schema(address.path)
+    address.check()
     found = list(_checked(session))
     columns = [
         Column("", lambda r: "ok" if r["ok"] else "OFF"),

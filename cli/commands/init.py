@@ -20,10 +20,10 @@ def command(session: Session) -> None:
 
     def layout() -> list[str]:
         if not created:
-            return [f"{address.path} is a ledger already; its schema is up to date"]
+            return [f"{address.place} is a ledger already; its schema is up to date"]
         return [
-            f"created the ledger {address.path}",
-            f"its keys are in {address.keys} and {address.keyring}: back them up, apart from it",
+            f"created the ledger {address.place}",
+            f"its keys are in {address.key_places}: back them up, apart from it",
         ]
 
     session.printer.record(record, layout)

@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from random import Random
 from typing import Any
 
 import click
@@ -17,11 +18,12 @@ from ledger.intake import Stop
 from ledger.ledger import Ledger
 from projections.follow import follow
 from projections.follower import PAGE_TOUCHPOINTS, retry_parked
+from projections.generations import refresh_analyst_views
 from projections.parking import all_parked
 from projections.query import standings
 from projections.rebuild import Interrupted, Report, rebuild, rollback
 from projections.registry import BY_NAME, PROJECTIONS
-from projections.verify import verify
+from projections.verify import verify, verify_sample
 from projections.view import View
 
 workers_option = click.option(
@@ -32,6 +34,7 @@ workers_option = click.option(
     help="How many processes fold.",
 )
 all_option = click.option("--all", "every", is_flag=True, help="All views.")
+SAMPLE_MAX = 100_000
 names_argument = click.argument("names", nargs=-1, metavar="NAME...")
 
 
@@ -46,7 +49,7 @@ def command() -> None:
     """
 
 
-def _chosen(names: tuple[str, ...], every: bool) -> tuple[View, ...]:
+def chosen_views(names: tuple[str, ...], every: bool) -> tuple[View, ...]:
     if every == bool(names):
         raise click.UsageError("either name the views or say --all")
     for name in names:
@@ -80,6 +83,7 @@ def list_(session: Session) -> None:
         Column("position", lambda r: r["position"], number=True),
         Column("head", lambda r: r["head"], number=True),
         Column("lag", lambda r: r["lag"], number=True),
+        Column("seconds", lambda r: f"{r['lag_seconds']:,.1f}", number=True),
         Column("rows", lambda r: r["rows"], number=True),
         Column("parked", lambda r: r["parked"], number=True),
     ]
@@ -99,8 +103,9 @@ def list_(session: Session) -> None:
 @pass_session
 def run(session: Session, names: tuple[str, ...], workers: int, batch: int) -> int:
     """Follow the log to its end, then stop. Without names, all views."""
-    views = _chosen(names, every=not names)
+    views = chosen_views(names, every=not names)
     with _working(session) as (ledger, stop, report):
+        refresh_analyst_views(views, ledger.store)
         follow(ledger, views, workers=workers, batch=batch, report=report, stop=stop)
     ctx = click.get_current_context()
     ctx.invoke(list_)
@@ -118,7 +123,7 @@ def rebuild_(session: Session, names: tuple[str, ...], every: bool, workers: int
     Readers are served from the old tables until then. An interrupted rebuild goes on where it
     stopped when the same command is given again; `rollback` puts the old tables back.
     """
-    views = _chosen(names, every)
+    views = chosen_views(names, every)
     with _working(session) as (ledger, stop, report):
         done = rebuild(ledger, views, workers=workers, report=report, stop=stop)
     columns = [
@@ -136,14 +141,25 @@ def rebuild_(session: Session, names: tuple[str, ...], every: bool, workers: int
 @names_argument
 @all_option
 @workers_option
+@click.option(
+    "--sample",
+    type=click.IntRange(1, SAMPLE_MAX),
+    help="Compare about so many rows, chosen by chance, instead of all.",
+)
 @pass_session
-def verify_(session: Session, names: tuple[str, ...], every: bool, workers: int) -> int:
+def verify_(
+    session: Session, names: tuple[str, ...], every: bool, workers: int, sample: int | None
+) -> int:
     """Compare live tables with a fresh fold of the log; exit code 5 when they differ."""
-    views = _chosen(names, every)
+    views = chosen_views(names, every)
     found: list[dict[str, Any]] = []
     with _working(session) as (ledger, stop, report):
         for view in views:
-            one = verify(ledger, view, workers=workers, report=report, stop=stop)
+            one = (
+                verify(ledger, view, workers=workers, report=report, stop=stop)
+                if sample is None
+                else verify_sample(ledger, view, sample, Random())
+            )
             found.append(msgspec.structs.asdict(one))
     columns = [
         Column("view", lambda r: r["name"], style="bold"),
@@ -164,7 +180,7 @@ def verify_(session: Session, names: tuple[str, ...], every: bool, workers: int)
 @pass_session
 def rollback_(session: Session, name: str, yes: bool, dry_run: bool) -> None:
     """Serve the table before the last rebuild again, once it has caught up."""
-    (view,) = _chosen((name,), every=False)
+    (view,) = chosen_views((name,), every=False)
     with session.ledger() as ledger:
         question = f"Put the earlier table of {name} in the place of the present one?"
         if dry_run:

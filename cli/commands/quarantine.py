@@ -62,7 +62,7 @@ def list_(session: Session, status: str, count: int | None) -> None:
     """List entries without their content, oldest first."""
     with session.ledger() as ledger, ledger.store.cursor() as cursor:
         wanted = None if status == "any" else status
-        entries = ledger.quarantine.entries(cursor, wanted, -1 if count is None else count)
+        entries = ledger.quarantine.entries(cursor, wanted, count)
     times = {e.entry: shown_time(e.received_at, session.zone) for e in entries}
     columns = [
         Column("entry", lambda r: r["entry"], number=True, style="bold"),

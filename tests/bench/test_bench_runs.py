@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from bench.__main__ import main
-from bench.measuring import Goal, Result, alternately, compared
+from bench.measuring import Goal, Line, Result, alternately, compared
 from bench.memory import PROCESSES
 from bench.report import Report
 
@@ -18,28 +18,82 @@ def run(file: Path, *arguments: str) -> Report:
     return msgspec.json.decode(file.read_bytes(), type=Report)
 
 
-def test_every_comparison_runs_and_is_reported(
+def test_every_comparison_runs_on_sqlite_and_is_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    report = run(tmp_path / "report.json")
+    report = run(tmp_path / "report.json", "--store", "sqlite")
 
     works = [result.work for result in report.results]
     assert "idempotent append, groups of 1,000" in works
-    assert works.count("rebuild, workers: 1") == works.count("rebuild, workers: 2") == 2
+    assert works.count("rebuild, workers: 1") == works.count("rebuild, workers: 2") == 3
     assert works.count("following in pages of 1,000") == 2
     assert ("memory of a rebuild, workers: 2" in works) == PROCESSES.is_dir()
+    assert any(work.startswith("recorded to visible, p99") for work in works)
     assert all(result.ours > 0 and result.theirs > 0 for result in report.results)
+    assert {result.store for result in report.results} == {"SQLite"}
     shown = capsys.readouterr().out
     assert "2,000 touchpoints of 100 customers" in shown
     assert f"SQLite {report.machine.sqlite}" in shown
+    assert "PostgreSQL" not in shown
+
+
+def test_every_comparison_runs_on_postgresql_and_names_the_server(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = run(tmp_path / "report.json", "--store", "postgres")
+
+    beaten = {(result.work, result.to_beat) for result in report.results}
+    append = "idempotent append, groups of 1,000"
+    runner = "stock ProjectionRunner, one counter view"
+    assert (append, "stock insert_events, not idempotent") in beaten
+    assert (append, "binary COPY, packed in Python") in beaten
+    assert (append, "binary COPY of bytes prepared beforehand") in beaten
+    assert ("rebuild, workers: 1", runner) in beaten
+    assert ("following in pages of 1,000", runner) in beaten
+    assert (
+        "64 concurrent callers, one touchpoint each", "stock save, 8 threads, one event each"
+    ) in beaten  # fmt: skip
+    assert any(work.startswith("recorded to visible, p99") for work, _ in beaten)
+    assert all(result.ours > 0 and result.theirs > 0 for result in report.results)
+    assert {result.store for result in report.results} == {"PostgreSQL"}
+    assert report.machine.settings["fsync"] == "on"
+    assert "shared_buffers 256MB" in capsys.readouterr().out.replace("\n", "")
+
+
+def test_both_stores_are_measured_in_one_run(tmp_path: Path) -> None:
+    report = run(tmp_path / "report.json", "--store", "both", "--only", "append")
+
+    assert {result.store for result in report.results} == {"SQLite", "PostgreSQL"}
 
 
 def test_only_what_is_asked_for_is_measured(tmp_path: Path) -> None:
-    report = run(tmp_path / "report.json", "--only", "append")
+    report = run(tmp_path / "report.json", "--store", "sqlite", "--only", "append")
 
     assert {result.to_beat for result in report.results} == {
         "stock insert_events, synchronous=FULL, not idempotent"
     }
+
+
+def test_other_stores_need_node_and_say_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    with pytest.raises(SystemExit) as ended:
+        run(tmp_path / "report.json", "--against", "message-db", "emmett")
+
+    assert ended.value.code == 2
+    assert "node and npm of Node.js cannot be found" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("asked", [("--only", "callers"), ("--against", "emmett")])
+def test_what_only_postgresql_has_is_refused_on_sqlite(
+    tmp_path: Path, asked: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        run(tmp_path / "report.json", "--store", "sqlite", *asked)
+
+    assert "PostgreSQL" in capsys.readouterr().err
 
 
 def test_an_unknown_comparison_is_refused(tmp_path: Path) -> None:
@@ -63,7 +117,7 @@ def test_the_ways_take_turns_and_each_keeps_all_its_figures() -> None:
 def test_ours_is_held_against_the_fastest_of_theirs() -> None:
     figures = {"slow": [1.0, 1.0, 1.0], "fast": [1.0, 4.0, 5.0], "ours": [8.0, 9.0, 1.0]}
 
-    result = compared("work", "ours", ("slow", "fast"), figures, Goal(2.0, 3.0))
+    result = compared("work", "ours", Line(("slow", "fast"), Goal(2.0, 3.0)), figures)
 
     assert (result.to_beat, result.ratio, result.reached) == ("fast", 2.0, "goal")
 

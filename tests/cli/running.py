@@ -10,6 +10,8 @@ from typing import Any
 from unittest.mock import patch
 
 from cli.main import run
+from ledger.address import Address, parse_url
+from ledger.postgres.address import PostgresAddress
 
 
 @dataclass(frozen=True)
@@ -32,9 +34,20 @@ class Ran:
 class Shell:
     """A folder with a ledger in it, and the commands that are run there."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, address: Address | None = None) -> None:
+        """The ledger is a file in the folder, unless another place is given."""
         self.folder = folder
-        self.url = f"sqlite:///{folder / 'touchstone.db'}"
+        self.url = address.url if address else f"sqlite:///{folder / 'touchstone.db'}"
+        self.keys = str(address.keys) if isinstance(address, PostgresAddress) else ""
+
+    @property
+    def place(self) -> list[str]:
+        """The options that name the ledger."""
+        return ["--ledger", self.url, *(["--keys", self.keys] if self.keys else [])]
+
+    @property
+    def address(self) -> Address:
+        return parse_url(self.url, Path(self.keys) if self.keys else None)
 
     def __call__(self, *arguments: str, stdin: bytes = b"") -> Ran:
         """Run one command in this process, with pipes for its three streams."""
@@ -42,7 +55,7 @@ class Shell:
         err = io.StringIO()
         source = io.TextIOWrapper(io.BytesIO(stdin), "utf-8")
         with patch.object(sys, "stdin", source), redirect_stdout(out), redirect_stderr(err):
-            code = run(["--ledger", self.url, *arguments])
+            code = run([*self.place, *arguments])
         written = out.buffer.getvalue()
         return Ran(code, written.decode("utf-8", "surrogateescape"), err.getvalue())
 

@@ -6,19 +6,13 @@ from pathlib import Path
 import pytest
 
 from tests.cli.running import Shell, order_line
+from tests.places import Places
 
 SMALLEST = (
     b'{"specversion":"1.0","id":"1","source":"shop","type":"order.completed.v1",'
     b'"subject":"customer:42","time":"2026-01-05T10:00:00Z",'
     b'"data":{"order_id":"A1","total":{"amount":"12.50","currency":"EUR"}}}\n'
 )
-
-
-@pytest.fixture
-def shell(tmp_path: Path) -> Shell:
-    shell = Shell(tmp_path)
-    assert shell("init").code == 0
-    return shell
 
 
 def test_the_smallest_touchpoint_of_the_catalogue_is_recorded_and_can_be_read(shell: Shell) -> None:
@@ -115,8 +109,8 @@ def test_a_file_that_is_not_there_is_a_usage_error(shell: Shell) -> None:
     assert "there is no file" in ran.err
 
 
-def test_without_a_ledger_the_exit_code_is_ten(tmp_path: Path) -> None:
-    ran = Shell(tmp_path)("append", stdin=SMALLEST)
+def test_without_a_ledger_the_exit_code_is_ten(tmp_path: Path, places: Places) -> None:
+    ran = Shell(tmp_path, places.unmade())("append", stdin=SMALLEST)
     assert ran.code == 10
     assert "touchstone init" in ran.err
 

@@ -4,6 +4,7 @@ import pytest
 
 from tests.cli.facts import described, event, order, programme, record, refund, ticket
 from tests.cli.running import Shell
+from tests.places import plain_connection
 
 ANA = "email:ana@example.com"
 CHAT = "chat.started.v1"
@@ -235,11 +236,8 @@ def test_views_that_are_behind_are_remarked_upon(busy: Shell) -> None:
 
 
 def test_an_erased_person_is_shown_without_what_was_personal(busy: Shell) -> None:
-    import sqlite3
-
-    with sqlite3.connect(busy.folder / "touchstone.db.keyring") as keyring:
-        keyring.execute("DELETE FROM subject_keys WHERE subject = 'customer:42'")
-    keyring.close()
+    with plain_connection(busy.address, keys=True) as keys:
+        keys.execute("DELETE FROM subject_keys WHERE subject = 'customer:42'")
     shown = busy("customer", "show", "customer:42").json
     assert shown["traits"]["name"]["value"] == "[erased]"
     assert shown["traits"]["company"]["value"] == "Rossi"

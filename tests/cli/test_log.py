@@ -14,6 +14,7 @@ import pytest
 
 from tests.cli.facts import described, event, order, record
 from tests.cli.running import Shell
+from tests.places import plain_connection
 
 
 @pytest.fixture
@@ -165,11 +166,8 @@ def test_an_export_goes_into_files_only(log: Shell) -> None:
 
 
 def test_what_is_erased_is_left_out_of_an_export_that_doors_still_take(log: Shell) -> None:
-    import sqlite3
-
-    with sqlite3.connect(log.folder / "touchstone.db.keyring") as keyring:
-        keyring.execute("DELETE FROM subject_keys WHERE subject <> 'ledger:quarantine'")
-    keyring.close()
+    with plain_connection(log.address, keys=True) as keys:
+        keys.execute("DELETE FROM subject_keys WHERE subject <> 'ledger:quarantine'")
     exported = log("log", "export").out
     lines = [json.loads(line) for line in exported.splitlines()]
     assert lines[2]["data"]["traits"] == {}
@@ -183,7 +181,7 @@ def test_what_is_erased_is_left_out_of_an_export_that_doors_still_take(log: Shel
 @contextmanager
 def running(shell: Shell, *arguments: str) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]]]:
     """A command in a process of its own, and its standard output."""
-    command = [sys.executable, "-m", "cli.main", "--ledger", shell.url, *arguments]
+    command = [sys.executable, "-m", "cli.main", *shell.place, *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         try:
@@ -228,7 +226,7 @@ def test_the_real_entry_point_ends_with_the_exit_code(log: Shell) -> None:
     program = Path(sys.executable).with_name("touchstone")
     for arguments, code in ((["log", "show", "o2"], 0), (["log", "show", "zz"], 4)):
         ran = subprocess.run(
-            [str(program), "--ledger", log.url, *arguments], capture_output=True, check=False
+            [str(program), *log.place, *arguments], capture_output=True, check=False
         )
         assert ran.returncode == code
         assert bool(ran.stdout) == (code == 0)

@@ -1,29 +1,34 @@
 """The operators' commands: init, projection, quarantine, doctor and demo."""
 
 import json
-import os
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from ledger.sqlite.address import SQLiteAddress
 from tests.cli.running import Shell, order_line
+from tests.places import Places, plain_connection
 
 
 @pytest.fixture
-def shell(tmp_path: Path) -> Shell:
-    shell = Shell(tmp_path)
-    assert shell("init").code == 0
+def shell(tmp_path: Path, places: Places) -> Iterator[Shell]:
+    """A ledger that `init` has made, with twenty orders in it."""
+    address = places.unmade()
+    shell = Shell(tmp_path, address)
+    assert shell("init").json["created"] is True
     assert shell("append", stdin=b"\n".join(order_line(n) for n in range(20))).code == 0
-    return shell
+    yield shell
+    places.give_back(address)
 
 
 def test_init_makes_keys_that_only_the_owner_can_read_and_may_be_repeated(shell: Shell) -> None:
-    for name in ("touchstone.db.keys", "touchstone.db.keyring"):
-        assert (shell.folder / name).stat().st_mode & 0o777 == 0o600
+    for path in shell.address.secret_files:
+        assert path.stat().st_mode & 0o777 == 0o600
     again = shell("init")
     assert (again.code, again.json["created"]) == (0, False)
 
@@ -54,34 +59,38 @@ def test_init_leaves_files_of_others_alone(tmp_path: Path) -> None:
 
 
 def test_a_ledger_of_a_later_schema_is_refused_by_every_command(shell: Shell) -> None:
-    with closing(sqlite3.connect(shell.folder / "touchstone.db")) as connection:
-        connection.execute("PRAGMA user_version = 99")
+    with plain_connection(shell.address) as connection:
+        connection.execute(
+            "PRAGMA user_version = 99"
+            if isinstance(shell.address, SQLiteAddress)
+            else "UPDATE schema_version SET version = 99"
+        )
     assert (shell("init").code, shell("projection", "list").code) == (11, 11)
 
 
-def test_several_that_create_one_ledger_make_one(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'touchstone.db'}"
-    command = [sys.executable, "-m", "cli.main", "--ledger", url, "init"]
+def test_several_that_create_one_ledger_make_one(tmp_path: Path, places: Places) -> None:
+    shell = Shell(tmp_path, places.unmade())
+    command = [sys.executable, "-m", "cli.main", *shell.place, "init"]
     started = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(4)]
     answers = [json.loads(process.communicate(timeout=60)[0]) for process in started]
     assert sorted(answer["created"] for answer in answers) == [False, False, False, True]
-    assert Shell(tmp_path)("append", stdin=order_line(1)).code == 0
+    assert shell("append", stdin=order_line(1)).code == 0
 
 
-def test_a_key_file_that_cannot_be_read_is_told_in_one_line(shell: Shell) -> None:
-    (shell.folder / "touchstone.db.keys").unlink()
-    (shell.folder / "touchstone.db.keys").mkdir()
-    ran = shell("projection", "list")
+def test_a_key_file_that_cannot_be_read_is_told_in_one_line(file_shell: Shell) -> None:
+    file_shell.address.keys.unlink()
+    file_shell.address.keys.mkdir()
+    ran = file_shell("projection", "list")
     assert ran.code == 9
     assert "cannot be read" in ran.err
 
 
 def test_without_its_keys_a_ledger_is_denied(shell: Shell) -> None:
-    (shell.folder / "touchstone.db.keys").rename(shell.folder / "elsewhere")
+    kept = shell.address.keys.rename(shell.folder / "elsewhere")
     ran = shell("projection", "list")
     assert ran.code == 9
     assert "key file" in ran.err
-    assert shell("--keys", str(shell.folder / "elsewhere"), "projection", "list").code == 0
+    assert shell("--keys", str(kept), "projection", "list").code == 0
 
 
 def test_rebuild_verify_and_rollback(shell: Shell) -> None:
@@ -122,7 +131,7 @@ def test_quarantine_is_listed_shown_and_discarded_with_a_reason(shell: Shell) ->
 def test_doctor_finds_everything_in_order_and_says_what_is_not(shell: Shell) -> None:
     well = shell("doctor", "-o", "json")
     assert (well.code, {check["ok"] for check in well.json}) == (0, {True})
-    os.chmod(shell.folder / "touchstone.db.keys", 0o644)
+    shell.address.keys.chmod(0o644)
     shell("append", "--no-follow", stdin=order_line(99) + b"\n{")
     unwell = shell("doctor", "-o", "json")
     assert unwell.code == 1
@@ -131,8 +140,8 @@ def test_doctor_finds_everything_in_order_and_says_what_is_not(shell: Shell) -> 
     assert "chmod 600" in off["keys"]
 
 
-def test_the_demo_tells_a_year_and_takes_a_tour(tmp_path: Path) -> None:
-    shell = Shell(tmp_path)
+def test_the_demo_tells_a_year_and_takes_a_tour(tmp_path: Path, places: Places) -> None:
+    shell = Shell(tmp_path, places.unmade())
     ran = shell("demo", "--customers", "150", "-o", "table")
     assert ran.code == 0
     for title in ("One customer", "The ticket board", "A loyalty account", "What to try next"):

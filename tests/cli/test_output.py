@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import pytest
@@ -14,6 +15,7 @@ from cli.main import COMMANDS, HELP_OPTIONS, touchstone
 from cli.output import clean
 from tests.cli.facts import described, event, order, record
 from tests.cli.running import Shell
+from tests.places import Places
 
 WINDOWS = ("customer", "ticket", "loyalty", "log", "schema", "completion")
 
@@ -117,8 +119,8 @@ def test_what_was_refused_makes_a_partial_success(shell: Shell) -> None:
     assert shell("append", stdin=b"{}\n").code == 3
 
 
-def test_without_a_ledger_every_window_says_so(tmp_path_factory: pytest.TempPathFactory) -> None:
-    empty = Shell(tmp_path_factory.mktemp("empty"))
+def test_without_a_ledger_every_window_says_so(tmp_path: Path, places: Places) -> None:
+    empty = Shell(tmp_path, places.unmade())
     for arguments in (["customer", "list"], ["log", "list"], ["ticket", "show", "T"]):
         ran = empty(*arguments)
         assert (ran.code, ran.out) == (10, "")

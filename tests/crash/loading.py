@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ledger.ledger import Address
-from tests.ledger.sending import plain_connection
+from ledger.address import Address
+from tests.places import plain_connection
 
 ROOT = Path(__file__).parents[2]
 LINES = 20_000
@@ -35,11 +35,11 @@ class Load:
         return len(self.lines) - len(self.ids)
 
 
-def made_up(seed: int) -> Load:
+def made_up(seed: int, count: int = LINES) -> Load:
     """A load like a busy day: orders, refunds, tickets, names of customers, and broken lines."""
     chance = random.Random(seed)
     lines, ids, names = [], set(), {}
-    for number in range(LINES):
+    for number in range(count):
         if number % BROKEN_EVERY == BROKEN_EVERY - 1:
             lines.append(b'{"id":"broken %d' % number)
             continue
@@ -78,13 +78,18 @@ def _data(number: int, chance: random.Random) -> Iterator[tuple[str, dict[str, A
 def command(address: Address, *arguments: str) -> "subprocess.Popen[str]":
     """A process of the command line, the leader of its own group."""
     return subprocess.Popen(
-        [sys.executable, "-m", "cli.main", "--ledger", address.url, "-q", *arguments],
+        [sys.executable, "-m", "cli.main", *opening(address), "-q", *arguments],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
+
+
+def opening(address: Address) -> list[str]:
+    """The options by which a command finds the ledger."""
+    return ["--ledger", address.url, "--keys", str(address.keys)]
 
 
 def finished(process: "subprocess.Popen[str]") -> tuple[int, dict[str, int]]:
@@ -97,14 +102,14 @@ def finished(process: "subprocess.Popen[str]") -> tuple[int, dict[str, int]]:
 
 def head_of(address: Address) -> int:
     """The last position, as another process reads it."""
-    with plain_connection(address.path) as connection:
+    with plain_connection(address) as connection:
         position: int = connection.execute("SELECT position FROM head").fetchone()[0]
         return position
 
 
 def identities(address: Address) -> list[str]:
     """The ids in the log in the order of positions, which are checked to be dense."""
-    with plain_connection(address.path) as connection:
+    with plain_connection(address) as connection:
         rows = connection.execute(
             "SELECT notification_id, id FROM stored_events ORDER BY notification_id"
         ).fetchall()

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from ledger.ledger import Address, Ledger, create_ledger, open_ledger, parse_url
+from ledger.address import parse_url
+from ledger.ledger import create_ledger, open_ledger
 from ledger.receipt import Receipt
+from ledger.sqlite.address import SQLiteAddress
 from projections.registry import PROJECTIONS
 from projections.verify import verify
-from schemas.replay import decode
 from tests.crash.loading import (
     LINES,
     PATIENCE_SECONDS,
@@ -24,7 +25,9 @@ from tests.crash.loading import (
     identities,
     made_up,
 )
-from tests.ledger.sending import adds_up, plain_connection, positions, versions, waiting
+from tests.crash.oracle import names_in
+from tests.ledger.sending import adds_up, positions, versions, waiting
+from tests.places import plain_connection
 
 SEED = int(time.time())
 KILLS = 50
@@ -39,8 +42,9 @@ def load() -> Load:
 
 
 @pytest.fixture
-def address(tmp_path: Path) -> Address:
+def address(tmp_path: Path) -> SQLiteAddress:
     address = parse_url(f"sqlite:///{tmp_path / 'ledger.db'}")
+    assert isinstance(address, SQLiteAddress)
     create_ledger(address)
     return address
 
@@ -66,7 +70,9 @@ def killed_after(process: "subprocess.Popen[str]", seconds: float) -> bool:
 class Killing:
     """Loads window after window of the lines, and kills each process at a random moment."""
 
-    def __init__(self, address: Address, load: Load, folder: Path, chance: random.Random) -> None:
+    def __init__(
+        self, address: SQLiteAddress, load: Load, folder: Path, chance: random.Random
+    ) -> None:
         self._address = address
         self._load = load
         self._folder = folder
@@ -101,7 +107,7 @@ class Killing:
 
 
 def test_fifty_kills_lose_nothing_and_double_nothing(
-    address: Address, load: Load, whole_file: Path, tmp_path: Path
+    address: SQLiteAddress, load: Load, whole_file: Path, tmp_path: Path
 ) -> None:
     print(f"seed {SEED}")  # noqa: T201 - shown by pytest when the test fails
     killing = Killing(address, load, tmp_path, random.Random(SEED))
@@ -118,9 +124,9 @@ def test_fifty_kills_lose_nothing_and_double_nothing(
     _check(address, load)
 
 
-def _check(address: Address, load: Load) -> None:
+def _check(address: SQLiteAddress, load: Load) -> None:
     """The ledger after all that: sound, readable, gap-free, with views as a fresh fold has them."""
-    with plain_connection(address.path) as connection:
+    with plain_connection(address) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     with open_ledger(address) as ledger:
         assert ledger.log.head().position == len(positions(ledger)) == len(load.ids)
@@ -132,16 +138,6 @@ def _check(address: Address, load: Load) -> None:
             result = verify(ledger, view)
             assert (result.name, result.differences) == (view.name, 0)
             assert result.position == len(load.ids)
-
-
-def names_in(ledger: Ledger) -> dict[str, str]:
-    """The personal names as a window shows them: each key was durable before its touchpoint."""
-    found: dict[str, str] = {}
-    page = ledger.log.page(0, LINES)
-    described = [decode(s.topic, s.state) for s in page if s.topic == "customer.described.v1"]
-    for envelope in ledger.vault.reveal(described):
-        found[envelope.id] = envelope.data.traits.name
-    return found
 
 
 MAPPING = """
@@ -168,7 +164,7 @@ def import_arguments(tmp_path: Path) -> list[str]:
     return ["import", str(tmp_path / "rows.csv"), "--mapping", str(tmp_path / "map.toml")]
 
 
-def _interrupted(address: Address, arguments: list[str], number: int) -> tuple[int, Receipt]:
+def _interrupted(address: SQLiteAddress, arguments: list[str], number: int) -> tuple[int, Receipt]:
     """Send a signal as soon as the first group is in the log."""
     process = command(address, *arguments)
     deadline = time.monotonic() + PATIENCE_SECONDS
@@ -180,7 +176,7 @@ def _interrupted(address: Address, arguments: list[str], number: int) -> tuple[i
 
 
 def _finishes_what_was_interrupted(
-    address: Address, arguments: list[str], number: int, recordable: int
+    address: SQLiteAddress, arguments: list[str], number: int, recordable: int
 ) -> None:
     code, receipt = _interrupted(address, arguments, number)
     assert code == 128 + number
@@ -195,13 +191,13 @@ def _finishes_what_was_interrupted(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_an_append_after_the_group_in_hand_and_again_goes_on(
-    address: Address, whole_file: Path, load: Load, number: int
+    address: SQLiteAddress, whole_file: Path, load: Load, number: int
 ) -> None:
     arguments = ["append", str(whole_file)]
     _finishes_what_was_interrupted(address, arguments, number, len(load.ids))
 
 
 def test_a_signal_ends_an_import_after_the_group_in_hand_and_again_goes_on(
-    address: Address, import_arguments: list[str]
+    address: SQLiteAddress, import_arguments: list[str]
 ) -> None:
     _finishes_what_was_interrupted(address, import_arguments, signal.SIGTERM, LINES)

@@ -19,10 +19,12 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 LIBRARY_ROOMS: dict[str, tuple[str, ...]] = {
     "kafka": ("consumers",),
     "eventsourcing": ("ledger",),
+    "psycopg": ("ledger",),
+    "psycopg_pool": ("ledger",),
     "click": ("cli",),
     "rich": ("cli",),
 }
-"""Libraries that only some rooms may know; a reader's tracking goes through ledger/sqlite.py."""
+"""Libraries that only some rooms may know; a reader's tracking goes through a store's recorder."""
 
 UNKNOWN_TO_ROOMS = ("tests", "bench")
 ENVIRONMENT = ("environ", "environb", "getenv", "getenvb", "putenv", "unsetenv")

@@ -1,12 +1,14 @@
-"""A real ledger in a file of its own for each test, with a clock that the test sets."""
+"""A real ledger of its own for each test, on each store, with a clock that the test sets."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from ledger.ledger import Address, Ledger, create_ledger, open_ledger, parse_url
+from ledger.address import Address
+from ledger.ledger import Ledger, open_ledger
+from ledger.sqlite.address import SQLiteAddress
 from tests.ledger.sending import NOW
+from tests.places import Places, SQLitePlaces, a_place
 
 
 class SetClock:
@@ -25,14 +27,25 @@ def clock() -> SetClock:
 
 
 @pytest.fixture
-def address(tmp_path: Path) -> Address:
+def address(places: Places) -> Iterator[Address]:
     """Where a ledger is that has been created, and has nothing in it."""
-    address = parse_url(f"sqlite:///{tmp_path / 'ledger.db'}")
-    create_ledger(address)
-    return address
+    with a_place(places) as address:
+        yield address
 
 
 @pytest.fixture
 def ledger(address: Address, clock: SetClock) -> Iterator[Ledger]:
     with open_ledger(address, clock) as opened:
+        yield opened
+
+
+@pytest.fixture
+def file_address(sqlite_places: SQLitePlaces) -> SQLiteAddress:
+    """Where an empty ledger is, for what can happen to a file only."""
+    return sqlite_places.taken()
+
+
+@pytest.fixture
+def file_ledger(file_address: SQLiteAddress, clock: SetClock) -> Iterator[Ledger]:
+    with open_ledger(file_address, clock) as opened:
         yield opened

@@ -1,11 +1,8 @@
-"""Sending to a ledger as its doors do, and reading from the file what became of it."""
+"""Sending to a ledger as its doors do, and reading from the tables what became of it."""
 
 import io
 import json
-import sqlite3
-from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
 from ledger.intake import append, take
@@ -80,16 +77,10 @@ def kept_bytes(ledger: Ledger, entry: int) -> bytes:
         return ledger.quarantine.bytes_of(entry, cursor)
 
 
-@contextmanager
-def plain_connection(path: Path) -> Iterator[sqlite3.Connection]:
-    """The file as any tool opens it, past all our code."""
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        yield connection
-
-
 def query(ledger: Ledger, sql: str, *values: Any) -> list[Any]:
-    with plain_connection(ledger.address.path) as connection:
-        return connection.execute(sql, values).fetchall()
+    """What stands in the ledger's tables."""
+    with ledger.store.cursor() as cursor:
+        return cursor.execute(sql, values).fetchall()
 
 
 def positions(ledger: Ledger) -> list[int]:

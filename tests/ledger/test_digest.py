@@ -7,12 +7,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ledger.ledger import Address, Ledger, create_ledger, open_ledger, parse_url
+from ledger.ledger import Ledger, create_ledger, open_ledger
 from ledger.log import Outcome, Quarantined
 from ledger.personal import Protected
 from ledger.record import Duplicate, Recorded
 from schemas.door import parse
 from tests.ledger.sending import Event, line, order, send
+from tests.places import Places
 from tests.schemas.strategies import events
 
 EUR = {"amount": "12.50", "currency": "EUR"}
@@ -163,9 +164,9 @@ def test_the_same_personal_fields_are_a_duplicate_although_their_ciphertexts_dif
 
 
 def test_who_lacks_the_key_cannot_guess_personal_content_by_its_digest(
-    ledger: Ledger, address: Address
+    ledger: Ledger, places: Places
 ) -> None:
-    other = parse_url(f"sqlite:///{address.path.with_name('other.db')}")
+    other = places.unmade()
     create_ledger(other)
     with open_ledger(other) as stranger:
         assert digest(ledger, described("Ana")) != digest(stranger, described("Ana"))

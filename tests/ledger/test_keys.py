@@ -2,17 +2,22 @@
 
 import multiprocessing
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 import ledger.keyring
+from ledger.address import Address, parse_url
 from ledger.errors import KeysMissing, LedgerError, NotInitialised, SchemaMismatch
 from ledger.keyfile import create_key_file, read_key_file
 from ledger.keyring import Keyring
-from ledger.ledger import Address, Ledger, create_ledger, open_ledger, parse_url
-from tests.ledger.sending import order, plain_connection, send
+from ledger.ledger import Ledger, create_ledger, open_ledger
+from ledger.postgres.address import PostgresAddress
+from ledger.sqlite.address import SQLiteAddress
+from tests.ledger.sending import order, send
+from tests.places import Places, plain_connection
 
 MASTER = bytes(range(32))
 
@@ -22,8 +27,8 @@ def mode(path: Path) -> int:
 
 
 def test_only_their_owner_can_read_the_keys(address: Address) -> None:
-    assert mode(address.keys) == 0o600
-    assert mode(address.keyring) == 0o600
+    assert address.keys in address.secret_files
+    assert {mode(file) for file in address.secret_files} == {0o600}
 
 
 def test_keys_are_never_overwritten(address: Address) -> None:
@@ -63,47 +68,78 @@ def test_the_keys_of_another_ledger_are_told_from_its_own(address: Address) -> N
 
 
 def test_without_the_subjects_keys_a_ledger_does_not_open(address: Address) -> None:
-    address.keyring.unlink()
+    if isinstance(address, SQLiteAddress):
+        address.keyring.unlink()
+    else:
+        assert isinstance(address, PostgresAddress)
+        with plain_connection(address) as connection:
+            connection.execute(f"DROP SCHEMA {address.schema}_keys CASCADE")
     with pytest.raises(KeysMissing, match="subjects' keys"):
         open_ledger(address)
 
 
-def test_keys_that_an_interrupted_init_has_left_are_taken_up_again(tmp_path: Path) -> None:
-    address = parse_url(f"sqlite:///{tmp_path / 'ledger.db'}")
+def test_keys_that_an_interrupted_init_has_left_are_taken_up_again(places: Places) -> None:
+    address = places.unmade()
     keys = create_key_file(address.keys, "the-first")
     assert create_ledger(address) is True
     assert read_key_file(address.keys) == keys
     open_ledger(address).close()
 
 
-def test_where_there_is_no_ledger_the_way_to_make_one_is_named(tmp_path: Path) -> None:
-    address = parse_url(f"sqlite:///{tmp_path / 'none.db'}")
+def test_where_there_is_no_ledger_the_way_to_make_one_is_named(places: Places) -> None:
     with pytest.raises(NotInitialised, match="touchstone init"):
-        open_ledger(address)
-    address.path.write_bytes(b"this is some other file, and no database at all" * 100)
-    with pytest.raises(NotInitialised, match="is not a ledger"):
-        open_ledger(address)
+        open_ledger(places.unmade())
+
+
+def test_what_is_something_else_is_not_taken_for_a_ledger_nor_made_one(places: Places) -> None:
+    address = places.unmade()
+    if isinstance(address, SQLiteAddress):
+        address.path.write_bytes(b"this is some other file, and no database at all" * 100)
+    else:
+        assert isinstance(address, PostgresAddress)
+        with plain_connection(address) as connection:
+            connection.execute(f"CREATE SCHEMA {address.schema}; CREATE TABLE head (mine text)")
+    for attempt in (open_ledger, create_ledger):
+        with pytest.raises(NotInitialised, match="not a ledger"):
+            attempt(address)
+    assert not address.keys.exists()
 
 
 def test_a_ledger_of_a_newer_touchstone_is_left_alone(address: Address) -> None:
-    with plain_connection(address.path) as connection:
-        connection.execute("PRAGMA user_version = 999")
-    with pytest.raises(SchemaMismatch, match="upgrade Touchstone"):
-        open_ledger(address)
+    with plain_connection(address) as connection:
+        connection.execute(
+            "PRAGMA user_version = 999"
+            if isinstance(address, SQLiteAddress)
+            else "UPDATE schema_version SET version = 999"
+        )
+    for attempt in (open_ledger, create_ledger):
+        with pytest.raises(SchemaMismatch, match="upgrade Touchstone"):
+            attempt(address)
 
 
-@pytest.mark.parametrize("url", ["postgres://me:secret@host/db", "sqlite:///", "ledger.db", ""])
+@pytest.mark.parametrize(
+    "url",
+    ["mysql://me:secret@host/db", "postgresql://me:secret%@host/db", "sqlite:///", "ledger.db", ""],
+)
 def test_an_address_of_another_form_is_refused_without_its_password(url: str) -> None:
     with pytest.raises(LedgerError, match="not of the form") as caught:
-        parse_url(url)
+        parse_url(url, Path("keys"))
     assert "secret" not in str(caught.value)
 
 
 @pytest.fixture
-def keyring(tmp_path: Path) -> Keyring:
-    made = Keyring(tmp_path / "keyring", MASTER)
-    made.create()
-    return made
+def home(places: Places) -> Address:
+    """A place for a ledger where only the store of keys is made."""
+    address = places.unmade()
+    with closing(address.key_store()) as store:
+        store.create()
+    return address
+
+
+@pytest.fixture
+def keyring(home: Address) -> Iterator[Keyring]:
+    with closing(Keyring(home.key_store(), MASTER)) as made:
+        yield made
 
 
 def test_a_subject_keeps_its_key_and_shares_it_with_nobody(keyring: Keyring) -> None:
@@ -113,15 +149,17 @@ def test_a_subject_keeps_its_key_and_shares_it_with_nobody(keyring: Keyring) -> 
     assert keyring.find(["customer:1", "customer:9"]) == {"customer:1": keys["customer:1"]}
 
 
-def test_keys_are_there_for_another_process_and_wrapped_in_the_file(
-    keyring: Keyring, tmp_path: Path
+def test_keys_are_there_for_another_process_and_wrapped_where_they_are_kept(
+    keyring: Keyring, home: Address
 ) -> None:
     keys = keyring.ensure(["customer:1"])
-    again = Keyring(tmp_path / "keyring", MASTER)
-    assert again.find(["customer:1"]) == keys
-    again.close()
-    keyring.close()
-    assert keys["customer:1"] not in (tmp_path / "keyring").read_bytes()
+    with closing(Keyring(home.key_store(), MASTER)) as again:
+        assert again.find(["customer:1"]) == keys
+    with closing(home.key_store()) as store:
+        kept = list(store.every())
+    assert [(key.subject, keys["customer:1"] in key.wrapped) for key in kept] == [
+        ("customer:1", False)
+    ]
 
 
 def test_keys_are_found_also_when_there_are_more_than_are_kept_in_memory(
@@ -145,34 +183,27 @@ class LateKeyring(Keyring):
 
 
 def test_who_comes_second_with_a_new_key_gets_that_of_the_first(
-    keyring: Keyring, tmp_path: Path
+    keyring: Keyring, home: Address
 ) -> None:
     first = keyring.ensure(["customer:1"])
-    late = LateKeyring(tmp_path / "keyring", MASTER)
-    assert late.ensure(["customer:1"]) == first
-    late.close()
-    again = Keyring(tmp_path / "keyring", MASTER)
-    assert again.find(["customer:1"]) == first
-    again.close()
+    with closing(LateKeyring(home.key_store(), MASTER)) as late:
+        assert late.ensure(["customer:1"]) == first
+    with closing(Keyring(home.key_store(), MASTER)) as again:
+        assert again.find(["customer:1"]) == first
 
 
-def _keys_made_by_one_process(path: Path, subjects: list[str]) -> dict[str, bytes]:
-    keyring = Keyring(path, MASTER)
-    try:
+def _keys_made_by_one_process(address: Address, subjects: list[str]) -> dict[str, bytes]:
+    with closing(Keyring(address.key_store(), MASTER)) as keyring:
         return {s: keyring.ensure([s])[s] for s in subjects}
-    finally:
-        keyring.close()
 
 
 def test_processes_that_meet_a_subject_at_the_same_moment_get_the_same_key(
-    keyring: Keyring, tmp_path: Path
+    keyring: Keyring, home: Address
 ) -> None:
     subjects = [f"customer:{n}" for n in range(30)]
     context = multiprocessing.get_context("forkserver")
     with context.Pool(3) as pool:
-        found = pool.starmap(
-            _keys_made_by_one_process, [(tmp_path / "keyring", subjects)] * 3, chunksize=1
-        )
+        found = pool.starmap(_keys_made_by_one_process, [(home, subjects)] * 3, chunksize=1)
     assert found[0] == found[1] == found[2] == keyring.find(subjects)
 
 
@@ -181,6 +212,5 @@ def test_what_is_in_the_log_can_be_opened_by_another_process(
 ) -> None:
     described = order(type="customer.described.v1", data={"traits": {"name": "Ana"}})
     send(ledger, described)
-    again = Keyring(address.keyring, ledger.keys.master)
-    assert again.find(["customer:42"]) == ledger.keyring.find(["customer:42"])
-    again.close()
+    with closing(Keyring(address.key_store(), ledger.keys.master)) as again:
+        assert again.find(["customer:42"]) == ledger.keyring.find(["customer:42"])

@@ -3,13 +3,16 @@
 import sqlite3
 from uuid import uuid4
 
+import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ledger.ledger import Address, Ledger, open_ledger
+from ledger.address import Address
+from ledger.ledger import Ledger, open_ledger
 from ledger.log import Quarantined, Stored
 from ledger.record import Duplicate, Recorded
+from ledger.sqlite.address import SQLiteAddress
 from tests.ledger.conftest import SetClock
 from tests.ledger.sending import (
     HOUR,
@@ -20,11 +23,11 @@ from tests.ledger.sending import (
     assert_dense,
     order,
     orders,
-    plain_connection,
     positions,
     query,
     send,
 )
+from tests.places import PostgresPlaces, plain_connection
 
 OTHER = {"order_id": "A1", "total": {"amount": "99.00", "currency": "EUR"}}
 
@@ -134,7 +137,7 @@ def test_of_an_empty_log_nothing_was_ever_known(ledger: Ledger) -> None:
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE stored_events SET state = x'7b7d' WHERE notification_id = 1",
+        "UPDATE stored_events SET topic = 'another' WHERE notification_id = 1",
         "UPDATE stored_events SET recorded_at = 0",
         "DELETE FROM stored_events WHERE notification_id = 2",
         "DELETE FROM stored_events",
@@ -145,18 +148,33 @@ def test_the_database_itself_refuses_to_change_or_remove_a_fact(
 ) -> None:
     send(ledger, order("1"), order("2"))
     with (
-        plain_connection(ledger.address.path) as connection,
-        pytest.raises(sqlite3.IntegrityError, match="append-only"),
+        plain_connection(ledger.address) as connection,
+        pytest.raises((sqlite3.IntegrityError, psycopg.errors.RaiseException), match="append-only"),
     ):
         connection.execute(statement)
     assert positions(ledger) == [1, 2]
 
 
+def test_a_server_refuses_to_empty_the_log_as_well(
+    postgres_places: PostgresPlaces, clock: SetClock
+) -> None:
+    with open_ledger(postgres_places.taken(), clock) as ledger:
+        send(ledger, order("1"))
+        with (
+            plain_connection(ledger.address) as connection,
+            pytest.raises(psycopg.errors.RaiseException, match="append-only"),
+        ):
+            connection.execute("TRUNCATE stored_events")
+        assert positions(ledger) == [1]
+
+
 def test_vacuum_keeps_every_position(ledger: Ledger) -> None:
     send(ledger, *orders(range(1, 50)))
     before = ledger.log.page(0, 100)
-    with plain_connection(ledger.address.path) as connection:
-        connection.execute("VACUUM")
+    with plain_connection(ledger.address) as connection:
+        connection.execute(
+            "VACUUM" if isinstance(ledger.address, SQLiteAddress) else "VACUUM FULL stored_events"
+        )
     assert ledger.log.page(0, 100) == before
     send(ledger, *orders(range(40, 60)))
     assert_dense(ledger)

@@ -7,22 +7,26 @@ from typing import Any
 
 import pytest
 
+import ledger.postgres.store
+from ledger.address import Address
 from ledger.errors import LedgerError, Locked, TrackingConflict
-from ledger.ledger import Address, Ledger, open_ledger
+from ledger.ledger import Ledger, open_ledger
 from ledger.log import Move, tracked
 from ledger.receipt import Receipt
+from ledger.sqlite.address import SQLiteAddress
+from ledger.sqlite.store import SQLiteStore
 from tests.ledger.conftest import SetClock
 from tests.ledger.sending import (
     adds_up,
     assert_dense,
     order,
     orders,
-    plain_connection,
     positions,
     query,
     send,
     waiting,
 )
+from tests.places import held, plain_connection
 
 PARTITION = "kafka:t1:0"
 
@@ -71,18 +75,33 @@ def test_a_move_that_goes_nowhere_is_allowed(ledger: Ledger) -> None:
     assert (stands_at(ledger), positions(ledger)) == (0, [1])
 
 
+FAULTS = {
+    True: (
+        "CREATE TRIGGER fails BEFORE INSERT ON stored_events "
+        "WHEN NEW.id = '{id}' BEGIN SELECT RAISE(ABORT, 'a fault'); END",
+        "DROP TRIGGER fails",
+    ),
+    False: (
+        "CREATE FUNCTION fails() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'a fault'; END $$; "
+        "CREATE TRIGGER fails BEFORE INSERT ON stored_events "
+        "FOR EACH ROW WHEN (NEW.id = '{id}') EXECUTE FUNCTION fails()",
+        "DROP TRIGGER fails ON stored_events; DROP FUNCTION fails()",
+    ),
+}
+"""What makes a database fail at an id, and what ends that; in a file, and on a server."""
+
+
 @contextmanager
 def failing_at(ledger: Ledger, id_: str) -> Iterator[None]:
     """The database fails when it comes to this id."""
-    with plain_connection(ledger.address.path) as connection:
-        connection.execute(
-            "CREATE TRIGGER fails BEFORE INSERT ON stored_events "
-            f"WHEN NEW.id = '{id_}' BEGIN SELECT RAISE(ABORT, 'a fault'); END"
-        )
+    fault, healed = FAULTS[isinstance(ledger.address, SQLiteAddress)]
+    with plain_connection(ledger.address) as connection:
+        connection.execute(fault.format(id=id_))
         try:
             yield
         finally:
-            connection.execute("DROP TRIGGER fails")
+            connection.execute(healed)
 
 
 def test_when_something_fails_in_the_middle_of_a_group_none_of_it_is_recorded(
@@ -99,8 +118,9 @@ def test_when_something_fails_in_the_middle_of_a_group_none_of_it_is_recorded(
 
 
 def connections_of(ledger: Ledger) -> list[Any]:
-    """The ledger's open connections, those that read and those that append."""
+    """The open connections to a file, those that read and those that append."""
     store = ledger.store
+    assert isinstance(store, SQLiteStore)
     return [*store.pool._pool, *store._appending._pool]
 
 
@@ -120,8 +140,9 @@ def full_disk(ledger: Ledger, spare: int) -> Iterator[None]:
 
 @pytest.mark.parametrize("spare", [0, 1, 5, 20])
 def test_a_full_disk_is_told_clearly_and_the_ledger_works_again_once_there_is_space(
-    ledger: Ledger, spare: int
+    file_ledger: Ledger, spare: int
 ) -> None:
+    ledger = file_ledger
     send(ledger, *orders(range(10)), moves=[Move(PARTITION, 0, 10)])
     many = orders(range(10, 1_000))
     with full_disk(ledger, spare):
@@ -135,26 +156,24 @@ def test_a_full_disk_is_told_clearly_and_the_ledger_works_again_once_there_is_sp
 
 
 def test_another_writer_that_holds_the_ledger_too_long_is_named_as_the_reason(
-    ledger: Ledger,
+    address: Address, clock: SetClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    send(ledger, order("1"))
-    for connection in connections_of(ledger):
-        connection._sqlite_conn.execute("PRAGMA busy_timeout = 10")
-    with plain_connection(ledger.address.path) as other:
-        other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(Locked, match="another process holds the ledger"):
-            send(ledger, order("2"))
-        other.execute("ROLLBACK")
-    send(ledger, order("2"))
-    assert positions(ledger) == [1, 2]
+    monkeypatch.setitem(ledger.postgres.store._SETTINGS, "lock_timeout", "10ms")
+    with open_ledger(address, clock) as opened:
+        send(opened, order("1"))
+        if isinstance(address, SQLiteAddress):
+            for connection in connections_of(opened):
+                connection._sqlite_conn.execute("PRAGMA busy_timeout = 10")
+        with held(address), pytest.raises(Locked, match="another process holds the ledger"):
+            send(opened, order("2"))
+        send(opened, order("2"))
+        assert positions(opened) == [1, 2]
 
 
 def test_readers_go_on_while_somebody_writes(ledger: Ledger) -> None:
     send(ledger, order("1"))
-    with plain_connection(ledger.address.path) as other:
-        other.execute("BEGIN IMMEDIATE")
+    with held(ledger.address):
         assert len(ledger.log.page(0, 10)) == 1
-        other.execute("ROLLBACK")
 
 
 def test_many_threads_that_send_the_same_touchpoints_record_each_once(
@@ -173,9 +192,9 @@ def test_many_threads_that_send_the_same_touchpoints_record_each_once(
     assert_dense(ledger)
 
 
-def test_a_reader_of_the_file_sees_a_group_as_a_whole_or_not_at_all(ledger: Ledger) -> None:
+def test_a_reader_of_the_table_sees_a_group_as_a_whole_or_not_at_all(ledger: Ledger) -> None:
     seen: set[int] = set()
-    with plain_connection(ledger.address.path) as reader, ThreadPoolExecutor(1) as thread:
+    with plain_connection(ledger.address) as reader, ThreadPoolExecutor(1) as thread:
         writing = thread.submit(
             lambda: [send(ledger, *orders(range(n, n + 100))) for n in range(0, 2_000, 100)]
         )

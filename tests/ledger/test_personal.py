@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ledger.ledger import Address, Ledger, create_ledger, open_ledger, parse_url
+from ledger.ledger import Ledger, create_ledger, open_ledger
 from ledger.personal import ERASED, Protected, derived
 from schemas.door import Refused, parse
 from schemas.encoding import plain
@@ -18,6 +18,7 @@ from schemas.registry import TOUCHPOINTS
 from schemas.replay import decode
 from schemas.touchpoint import Touchpoint
 from tests.ledger.sending import Event, line, order, send
+from tests.places import Places
 from tests.schemas.strategies import events
 
 TRAITS = {"name": "Ana Ruiz", "company": "Ana Ruiz", "email": "ana@example.com"}
@@ -98,10 +99,10 @@ def test_a_ciphertext_moved_to_another_touchpoint_does_not_open(
 
 
 def test_where_the_key_is_gone_a_window_shows_that_it_was_erased(
-    ledger: Ledger, address: Address
+    ledger: Ledger, places: Places
 ) -> None:
     envelope = stored(ledger, DESCRIBED | {"subject": "email:ana@example.com", "tenant": "north"})
-    other = parse_url(f"sqlite:///{address.path.with_name('other.db')}")
+    other = places.unmade()
     create_ledger(other)
     with open_ledger(other) as stranger:
         opened = revealed(stranger, envelope)
@@ -131,12 +132,12 @@ def test_an_address_has_one_token_in_a_ledger_however_it_is_written(ledger: Ledg
 
 
 def test_tokens_outlive_the_process_and_differ_between_ledgers(
-    ledger: Ledger, address: Address
+    ledger: Ledger, places: Places
 ) -> None:
     token = ledger.vault.stored_subject("phone:+393331234567")
-    with open_ledger(address) as again:
+    with open_ledger(ledger.address) as again:
         assert again.vault.stored_subject("phone:+39 333 1234567") == token
-    other = parse_url(f"sqlite:///{address.path.with_name('other.db')}")
+    other = places.unmade()
     create_ledger(other)
     with open_ledger(other) as stranger:
         assert stranger.vault.stored_subject("phone:+393331234567") != token

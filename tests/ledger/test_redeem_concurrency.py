@@ -6,8 +6,9 @@ from multiprocessing.synchronize import Barrier as SharedBarrier
 import pytest
 
 from domain.redemption import Refusal
+from ledger.address import Address
 from ledger.decisions import IdTaken, Redeemed, redeem
-from ledger.ledger import Address, Ledger, open_ledger
+from ledger.ledger import Ledger, open_ledger
 from tests.ledger.sending import NOW, assert_dense, order, positions, query, send
 
 PROCESSES = 20

@@ -1,17 +1,18 @@
-"""Ledgers for the tests of the engine: real files, with a clock that the test can set."""
+"""Ledgers for the tests of the engine, on each store, with a clock that the test can set."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
+from ledger.address import Address
 from ledger.ledger import Ledger
+from tests.places import Places, a_place
 from tests.projections.ledgers import Clock, Workshop
 
 
 @pytest.fixture(scope="session")
-def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
-    return Workshop(tmp_path_factory.mktemp("workshop"))
+def workshop(places: Places) -> Workshop:
+    return Workshop(places)
 
 
 @pytest.fixture
@@ -26,6 +27,7 @@ def ledger(workshop: Workshop, clock: Clock) -> Iterator[Ledger]:
 
 
 @pytest.fixture
-def folder(workshop: Workshop) -> Path:
-    """The folder of a new ledger, for tests in which several processes open it."""
-    return workshop.copied()
+def address(places: Places) -> Iterator[Address]:
+    """A new ledger, for tests in which several processes open it."""
+    with a_place(places) as address:
+        yield address

@@ -1,29 +1,32 @@
 """Real ledgers for tests of the engine: made in no time, and filled with known records."""
 
-import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from itertools import count
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from hypothesis import HealthCheck, Phase, settings
 
 from domain.occurred import Occurred
-from ledger.ledger import Ledger, create_ledger, open_ledger, parse_url
+from ledger.address import Address
+from ledger.ledger import Ledger, open_ledger
 from ledger.log import Submission
 from ledger.quarantine import Received
 from ledger.receipt import Receipt
 from ledger.record import Record, records_of
+from ledger.sqlite.address import SQLiteAddress
 from projections import generations, parking
 from projections.fold import Row
 from projections.view import View
 from schemas.envelope import Envelope
 from schemas.replay import decode
 from schemas.touchpoint import Touchpoint
+from tests.places import Places, a_place
 
-NAME = "touchstone.db"
+PHASES = (Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink)
+"""All but explaining, which takes minutes where every example makes a ledger."""
+SERVER_SHARE = 4
 SECOND = 1_000_000
 RECORDING_STARTS = 1_800_000_000 * SECOND
 """Long after anything in a test occurred (microseconds since 1970)."""
@@ -44,27 +47,27 @@ class Clock:
 class Workshop:
     """Makes ledgers that share their keys, so that equal records have equal bytes in all."""
 
-    folder: Path
-    numbers: Iterator[int] = field(default_factory=count)
-
-    def __post_init__(self) -> None:
-        create_ledger(parse_url(f"sqlite:///{self.folder}/template/{NAME}"))
-
-    def copied(self) -> Path:
-        """The folder of a new, empty ledger."""
-        place = self.folder / str(next(self.numbers))
-        shutil.copytree(self.folder / "template", place)
-        return place
+    places: Places
 
     @contextmanager
     def ledger(self, clock: Clock | None = None) -> Iterator[Ledger]:
         """A new, empty ledger, gone afterwards."""
-        place = self.copied()
-        try:
-            with opened(place, clock) as ledger:
-                yield ledger
-        finally:
-            shutil.rmtree(place)
+        with a_place(self.places) as address, opened(address, clock) as ledger:
+            yield ledger
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether a ledger costs so little that every law can be tried often."""
+        return self.places.kind == "sqlite"
+
+    def examples(self, count: int) -> settings:
+        """How a law is tried, with so many examples; fewer on a server, which takes longer."""
+        return settings(
+            deadline=None,
+            max_examples=count if self.is_quick else count // SERVER_SHARE,
+            phases=PHASES,
+            suppress_health_check=list(HealthCheck),
+        )
 
     def records(self, envelopes: Sequence[Envelope[Touchpoint]]) -> list[Record]:
         """What the ledgers of this workshop store of these touchpoints."""
@@ -74,8 +77,8 @@ class Workshop:
         return [record for record in made if isinstance(record, Record)]
 
 
-def opened(folder: Path, clock: Clock | None = None) -> Ledger:
-    return open_ledger(parse_url(f"sqlite:///{folder}/{NAME}"), clock or Clock())
+def opened(address: Address, clock: Callable[[], int] | None = None) -> Ledger:
+    return open_ledger(address, clock or Clock())
 
 
 def record(ledger: Ledger, records: Iterable[Record]) -> Receipt:
@@ -127,18 +130,24 @@ def position_of(ledger: Ledger, view: View) -> int:
     return live.position if live else 0
 
 
-def dump(ledger: Ledger) -> dict[str, list[tuple[Any, ...]]]:
-    """Everything that the engine keeps in the file, by table: to see that nothing changed."""
+def table_names(ledger: Ledger) -> list[str]:
+    """The tables of a ledger."""
     with ledger.store.cursor() as cursor:
-        names = [
-            name
-            for (name,) in cursor.execute(
-                "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'stored%'"
-            ).fetchall()
-        ]
+        rows = cursor.execute(
+            "SELECT name FROM sqlite_schema WHERE type = 'table'"
+            if isinstance(ledger.address, SQLiteAddress)
+            else "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
+        ).fetchall()
+    return [name for (name,) in rows]
+
+
+def dump(ledger: Ledger) -> dict[str, list[tuple[Any, ...]]]:
+    """Everything that the engine keeps, by table: to see that nothing changed."""
+    with ledger.store.cursor() as cursor:
         return {
             name: sorted(cursor.execute(f"SELECT * FROM {name}").fetchall(), key=repr)
-            for name in names
+            for name in table_names(ledger)
+            if name != "stored_events"
         }
 
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from hypothesis import Phase
 from hypothesis import strategies as st
 
 from ledger.record import Record
@@ -32,8 +31,6 @@ MEETING: tuple[type[Touchpoint], ...] = (
     PointsRedeemed, PointsRedemptionCancelled, PointsAdjusted, SurveyAnswered, PageViewed,
     CustomerDescribed, CustomerLinked, CustomerMerged, LoyaltyProgrammeClosed,
 )  # fmt: skip
-PHASES = (Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink)
-"""All but explaining, which takes minutes where every example makes a ledger."""
 
 ABOUT_ORDERS: tuple[type[Touchpoint], ...] = (OrderCompleted, OrderRefunded, OrderCancelled)
 SUBJECTS = (*CUSTOMERS[:2], "email:ana@example.com")

@@ -2,11 +2,11 @@
 
 import threading
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ledger.address import Address
 from ledger.ledger import Ledger
 from projections import follow as following
 from projections import generations
@@ -82,19 +82,19 @@ def test_a_follower_that_was_overtaken_drops_its_work(ledger: Ledger) -> None:
     assert dump(ledger) == before
 
 
-def test_followers_that_race_count_nothing_twice(folder: Path) -> None:
+def test_followers_that_race_count_nothing_twice(address: Address) -> None:
     failed: list[BaseException] = []
     over = threading.Event()
 
     def keep_following(batch: int) -> None:
         try:
-            with opened(folder) as mine:
+            with opened(address) as mine:
                 while not over.is_set():
                     follow(mine, PROJECTIONS, batch=batch)
         except BaseException as error:  # noqa: BLE001 - told to the test below
             failed.append(error)
 
-    with opened(folder) as ledger:
+    with opened(address) as ledger:
         follow(ledger, PROJECTIONS)
         threads = [
             threading.Thread(target=keep_following, args=(batch,))

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.ledger import Ledger
@@ -19,11 +19,8 @@ from projections.verify import verify
 from schemas.correction import TouchpointVoided
 from tests.projections import oracle
 from tests.projections.ledgers import Workshop, logged, record, rows_of
-from tests.projections.lives import PHASES, Arrival, arrivals
+from tests.projections.lives import Arrival, arrivals
 
-THOROUGH = settings(
-    deadline=None, max_examples=100, phases=PHASES, suppress_health_check=list(HealthCheck)
-)
 INTERESTING = ("late", "spanning", "voided", "voided again", "restated", "duplicate")
 
 
@@ -71,7 +68,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
         monkeypatch.setattr(owner, name, counting)
 
-    counted(Refolder, "row", "late")
+    counted(Refolder, "_row", "late")
     counted(following, "rebuild", "restated")
     return counts
 
@@ -81,7 +78,7 @@ def test_a_view_is_the_same_however_its_facts_arrive(
 ) -> None:
     monkeypatch.setattr(ranges, "RANGE_TOUCHPOINTS", 3)
 
-    @THOROUGH
+    @workshop.examples(100)
     @given(st.data())
     def law(data: st.DataObject) -> None:
         arrival = data.draw(arrivals(workshop))
@@ -100,4 +97,5 @@ def test_a_view_is_the_same_however_its_facts_arrive(
             assert live == tables(ledger)
 
     law()
-    assert all(seen[what] for what in INTERESTING), seen
+    if workshop.is_quick:  # else there are too few examples for all of it
+        assert all(seen[what] for what in INTERESTING), seen

@@ -5,7 +5,7 @@ from itertools import permutations
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.lots import Account, Balance, balance
@@ -30,7 +30,7 @@ from tests.domain.loyalty_facts import (
 )
 from tests.projections import oracle
 from tests.projections.ledgers import Workshop, changed, logged, record, rows_of, state_in, tell
-from tests.projections.lives import PHASES, arrivals
+from tests.projections.lives import arrivals
 
 ME = "customer:42"
 HUNDRED = published(1, "2025-01-01", per(1, 100))
@@ -121,11 +121,16 @@ def test_a_late_refund_of_points_already_spent_leaves_a_debt(ledger: Ledger) -> 
     assert (found.earned, found.spent, found.negative, found.active) == (5, 10, 5, 0)
 
 
-@settings(deadline=None, max_examples=50, phases=PHASES, suppress_health_check=list(HealthCheck))
-@given(st.data(), st.integers(-5, 120))
-def test_what_was_earned_is_somewhere_at_every_moment(
-    workshop: Workshop, data: st.DataObject, days: int
-) -> None:
+def test_what_was_earned_is_somewhere_at_every_moment(workshop: Workshop) -> None:
+    @workshop.examples(50)
+    @given(st.data(), st.integers(-5, 120))
+    def law(data: st.DataObject, days: int) -> None:
+        _what_was_earned_is_somewhere(workshop, data, days)
+
+    law()
+
+
+def _what_was_earned_is_somewhere(workshop: Workshop, data: st.DataObject, days: int) -> None:
     arrival = data.draw(arrivals(workshop))
     moment = at("2026-01-01") + days * 24 * 3_600_000_000
     with workshop.ledger() as ledger:

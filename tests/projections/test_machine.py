@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -27,7 +27,7 @@ from projections.view import View
 from tests.projections import oracle
 from tests.projections.fussy import FUSSY
 from tests.projections.ledgers import Workshop, logged, position_of, record, rows_of
-from tests.projections.lives import ABOUT_ORDERS, PHASES, lives
+from tests.projections.lives import ABOUT_ORDERS, lives
 
 VIEWS = (*PROJECTIONS, FUSSY)
 some_views = st.lists(st.sampled_from(VIEWS), min_size=1, unique_by=lambda view: view.name)
@@ -128,11 +128,5 @@ def test_every_view_equals_a_fresh_fold_whatever_operators_do(
     monkeypatch.setattr(ranges, "RANGE_TOUCHPOINTS", 3)
     run_state_machine_as_test(
         lambda: Operation(workshop),  # type: ignore[arg-type]
-        settings=settings(
-            deadline=None,
-            max_examples=60,
-            stateful_step_count=14,
-            phases=PHASES,
-            suppress_health_check=list(HealthCheck),
-        ),
+        settings=settings(workshop.examples(60), stateful_step_count=14),
     )

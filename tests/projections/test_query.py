@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.ledger import Ledger
@@ -37,7 +37,7 @@ from tests.projections.ledgers import (
     rows_of,
     tell,
 )
-from tests.projections.lives import PHASES, arrivals
+from tests.projections.lives import arrivals
 
 DAY = 24 * 3_600 * SECOND
 START = at("2026-01-01")
@@ -54,11 +54,16 @@ def what_a_ledger_would_say(ledger: Ledger, view: View, cut: Cut) -> dict[str, A
     return oracle.states(view, [f for f in facts if cut.as_of is None or f.at <= cut.as_of])
 
 
-@settings(deadline=None, max_examples=60, phases=PHASES, suppress_health_check=list(HealthCheck))
-@given(data=st.data(), as_of=moments)
-def test_any_cut_is_answered_as_by_a_ledger_that_stopped_then(
-    workshop: Workshop, data: st.DataObject, as_of: int | None
-) -> None:
+def test_any_cut_is_answered_as_by_a_ledger_that_stopped_then(workshop: Workshop) -> None:
+    @workshop.examples(60)
+    @given(data=st.data(), as_of=moments)
+    def law(data: st.DataObject, as_of: int | None) -> None:
+        _is_answered_as_then(workshop, data, as_of)
+
+    law()
+
+
+def _is_answered_as_then(workshop: Workshop, data: st.DataObject, as_of: int | None) -> None:
     arrival = data.draw(arrivals(workshop))
     clock = Clock()
     with workshop.ledger(clock) as ledger:

@@ -1,0 +1,108 @@
+"""`touchstone follow`: keeps the views up to date for as long as it runs."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import click
+
+from cli import exits
+from cli.commands.projection import chosen_views, list_, workers_option
+from cli.following import Telling
+from cli.health import answering, writing
+from cli.session import Session, pass_session
+from cli.stopping import stopping
+from ledger.intake import Stop
+from ledger.ledger import Ledger
+from projections.follower import PAGE_TOUCHPOINTS
+from projections.following import POLL_SECONDS, STUCK_SECONDS, Following, Pace
+from projections.pulse import Pulse
+from projections.rebuild import Interrupted
+
+PORT_MAX = 65_535
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--once", is_flag=True, help="Stop at the end that the log has now.")
+@workers_option
+@click.option(
+    "--batch", type=click.IntRange(1, 100_000), default=PAGE_TOUCHPOINTS, show_default=True,
+    help="Touchpoints in one transaction.",
+)  # fmt: skip
+@click.option(
+    "--poll", type=click.FloatRange(0.05, 10), default=POLL_SECONDS, show_default=True,
+    metavar="SECONDS", help="How often to look at the log when nothing is told.",
+)  # fmt: skip
+@click.option(
+    "--stuck-after", type=click.FloatRange(1), default=STUCK_SECONDS, show_default=True,
+    metavar="SECONDS", help="A view that is behind and has not moved for so long is stuck.",
+)  # fmt: skip
+@click.option(
+    "--health-port", type=click.IntRange(0, PORT_MAX), metavar="PORT",
+    help="Answer /healthz and /readyz at this port of 127.0.0.1; 0 takes a free one.",
+)  # fmt: skip
+@click.option(
+    "--health", "health_file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+    help="Write the same into a file, each second.",
+)  # fmt: skip
+@pass_session
+def command(
+    session: Session,
+    names: tuple[str, ...],
+    once: bool,
+    workers: int,
+    batch: int,
+    poll: float,
+    stuck_after: float,
+    health_port: int | None,
+    health_file: Path | None,
+) -> int:
+    """Keep views up to date as touchpoints come, until interrupted. Without names, all views.
+
+    Of several such processes one follows a view; the others stand by, and take over when it
+    ends, however that may be. A server that cannot be reached is waited for.
+    """
+    views = chosen_views(names, every=not names)
+    pulse = Pulse(max(stuck_after, 2 * poll))
+    telling = Telling(session.note)
+    with session.ledger() as ledger, _until_stopped(session) as stop, ExitStack() as shown:
+        _show_health(session, pulse, health_port, health_file, shown)
+        following = Following(
+            ledger,
+            views,
+            pulse,
+            progress=session.progress,
+            looked=lambda: telling(pulse.health()),
+            pace=Pace(batch=batch, workers=workers, poll_seconds=poll),
+            stop=stop,
+        )
+        following.run(_end_of(ledger) if once else None)
+    click.get_current_context().invoke(list_)
+    return exits.DONE
+
+
+@contextmanager
+def _until_stopped(session: Session) -> Iterator[Stop]:
+    with stopping() as stop:
+        try:
+            yield stop
+        except Interrupted as interrupted:
+            session.complain(str(interrupted))
+            number = stop.signal or signal.SIGINT
+            raise click.exceptions.Exit(exits.SIGNAL_BASE + number) from None
+
+
+def _show_health(
+    session: Session, pulse: Pulse, port: int | None, file: Path | None, shown: ExitStack
+) -> None:
+    if port is not None:
+        port = shown.enter_context(answering(pulse.health, port))
+        session.note(f"health: http://127.0.0.1:{port}/healthz")
+    if file is not None:
+        shown.enter_context(writing(pulse.health, file))
+
+
+def _end_of(ledger: Ledger) -> int:
+    return ledger.log.head().position

