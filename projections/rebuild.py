@@ -8,7 +8,7 @@ indexed, caught up, and switched to. Readers are served from the old generation 
 import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -219,7 +219,7 @@ def switch(
     for attempt in range(SWITCH_ATTEMPTS_MAX):
         caught_up = _caught_up(ledger, follower, view, generation, state, report, check_stop)
         with suppress(Locked):
-            if _switched(ledger, view, caught_up):
+            if _switched(ledger, follower, view, caught_up):
                 _discard_superseded(ledger, view)
                 return caught_up, _count(ledger, caught_up)
             continue  # the live one has gone further: at once, before it is further still
@@ -227,15 +227,24 @@ def switch(
     raise Locked(f"{view.name}: somebody reads or writes it without a break; try again")
 
 
-def _switched(ledger: Ledger, view: View, generation: Generation) -> bool:
-    """Put a generation in the place of the live one, unless that has gone further meanwhile."""
+def _switched(ledger: Ledger, follower: Follower, view: View, generation: Generation) -> bool:
+    """Put a generation in the place of the live one, unless that has gone further meanwhile.
+
+    Where views are written side by side, the live one is held while the last touchpoints are
+    made up for: else its follower, who never rests, might be ahead at every attempt.
+    """
     with ledger.store.cursor(write=True, durable=False) as cursor:
         cursor.be_impatient()
         live = generations.live(generation.view, cursor)
-        generations.hold([generation] if live is None else [generation, live], cursor)
-        there = generations.position_of(generation, cursor)
-        if live is not None and there < generations.position_of(live, cursor):
-            return False
+        there = generation.position
+        if live is not None:
+            generations.hold([live], cursor)
+            until = generations.position_of(live, cursor)
+            while ledger.store.writes_in_parallel and there < until:
+                there = follower.advance([replace(generation, position=there)], until)
+            if there < until:
+                return False
+        generations.hold([generation], cursor)
         generations.go_live(view, generation, ledger.log.clock(), cursor)
         return True
 
