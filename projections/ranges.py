@@ -154,9 +154,10 @@ def _fold_in_workers(plan: Plan, pending: Sequence[int], workers: int) -> Iterat
     )
     waiting: deque[Future[list[Folded]]] = deque()
     try:
-        for start in range(0, len(pending), RANGES_AT_ONCE):
+        at_once = max(1, min(RANGES_AT_ONCE, len(pending) // workers))
+        for start in range(0, len(pending), at_once):
             with _held_back(STOPPING):  # the processes that this may start inherit it
-                chunk = pending[start : start + RANGES_AT_ONCE]
+                chunk = pending[start : start + at_once]
                 waiting.append(pool.submit(_fold_in_worker, chunk))
             if len(waiting) > 2 * workers:
                 yield from waiting.popleft().result()

@@ -29,6 +29,7 @@ class Acknowledged:
     """The position of each line that was acknowledged as being in the log."""
     next: int = 0
     groups: int = 0
+    fullest: int = FULLEST_GROUP
 
     def start(
         self,
@@ -40,6 +41,7 @@ class Acknowledged:
         """A process that goes on behind the last acknowledgement, and from the start at the end."""
         if self.next >= len(self.load.lines):
             self.next = 0
+        self.fullest = fullest
         arguments = (address.url, str(address.keys), str(self.path), self.next, fullest)
         return launcher.start("take_lines", *arguments, tuned=tuned)
 
@@ -59,9 +61,9 @@ class Acknowledged:
             self.groups += 1
 
     def finish(self, launcher: Launcher, address: Address) -> None:
-        """Let one more process, undisturbed, take what is left."""
+        """Let one more process, undisturbed, take what is left, in the groups of those before."""
         if self.next < len(self.load.lines):
-            child = self.start(launcher, address, 1_000)
+            child = self.start(launcher, address, self.fullest)
             assert child.wait() == 0, child.err.read_text()
             self.note(child)
         assert self.positions.keys() == {n for n in self.load.lines if not n.startswith(b'{"id":')}

@@ -11,6 +11,11 @@ CREATE TABLE stored_events (
     digest             bytea  NOT NULL, -- of the content as sent: duplicate or conflict
     CONSTRAINT stored_events_stream UNIQUE (originator_id, originator_version),
     CONSTRAINT stored_events_identity UNIQUE (id, source)
+) WITH (
+    -- Vacuum soon marks what is appended as visible to all: then the version of a stream is read
+    -- from its index alone.
+    autovacuum_vacuum_insert_threshold = 10000,
+    autovacuum_vacuum_insert_scale_factor = 0.02
 );
 
 CREATE FUNCTION refuse_to_change_the_log() RETURNS trigger LANGUAGE plpgsql AS $$
