@@ -64,16 +64,30 @@ def main(arguments: Sequence[str] | None = None) -> Curve:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="touchstone-curve-")))
         server = stack.enter_context(temporary_server())
-        machine = this_machine(server)
-        points = []
-        for place in (SQLitePlace(folder), PostgresPlace(folder, server)):
-            for size in options.sizes:
-                points += measure(place, size, options.workers, lambda text: progress.print(text))
-    curve = Curve(machine, options.workers, points)
+        places = (SQLitePlace(folder), PostgresPlace(folder, server))
+        curve = Curve(this_machine(server), options.workers, [])
+        if options.add and options.json.exists():
+            curve = msgspec.json.decode(options.json.read_bytes(), type=Curve)
+        for size in options.sizes:
+            for place in places:
+                found = measure(place, size, options.workers, lambda text: progress.print(text))
+                curve = with_points(curve, found)
+                _write(curve, options)  # the longest come last, and may be broken off
+    return curve
+
+
+def with_points(curve: Curve, found: Sequence[Point]) -> Curve:
+    """The curve with these points in the place of those for the same work and size."""
+    new = {(p.store, p.work, p.touchpoints): p for p in found}
+    kept = [p for p in curve.points if (p.store, p.work, p.touchpoints) not in new]
+    points = sorted([*kept, *found], key=lambda p: (p.store, p.work, p.touchpoints))
+    return Curve(curve.machine, curve.workers, points)
+
+
+def _write(curve: Curve, options: argparse.Namespace) -> None:
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_bytes(msgspec.json.format(msgspec.json.encode(curve), indent=2) + b"\n")
     options.picture.write_text(picture_of(curve), encoding="utf-8")
-    return curve
 
 
 def measure(place: Place, touchpoints: int, workers: int, note: Note) -> list[Point]:
@@ -145,6 +159,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.curve", description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES))
     parser.add_argument("--largest", action="store_true", help=f"go on to {LARGEST:,} touchpoints")
+    parser.add_argument("--add", action="store_true", help="keep the other points of the JSON file")
     parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--json", type=Path, default=RESULTS, metavar="FILE")
     parser.add_argument("--picture", type=Path, default=PICTURE, metavar="FILE")

@@ -14,7 +14,7 @@ import click
 from cli.output import Printer
 from cli.progress import Report, progress, say
 from ledger.address import Address, parse_url
-from ledger.errors import Locked
+from ledger.errors import LedgerError
 from ledger.intake import Stop
 from ledger.ledger import Ledger, open_ledger
 
@@ -87,8 +87,10 @@ def bring_up_to_date(session: Session, ledger: Ledger, stop: Stop | None = None)
     with session.progress() as report:
         try:
             follow(ledger, PROJECTIONS, workers=workers_default(), report=report, stop=stop)
-        except (Locked, Interrupted) as error:
+        except Interrupted as error:
             session.note(f"the views are not up to date yet: {error}")
+        except LedgerError as error:  # what was written is recorded, and is to be told
+            session.complain(f"the views are not up to date yet: {error}")
 
 
 def warn_if_behind(session: Session, ledger: Ledger) -> None:

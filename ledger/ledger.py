@@ -67,4 +67,6 @@ def create_ledger(address: Address) -> bool:
     )
     with closing(address.key_store()) as store:
         store.create()
-    return address.create(keys.ledger_id)
+    made = address.create(keys.ledger_id)
+    open_ledger(address).close()  # makes the key of quarantine, which a reader may not
+    return made

@@ -200,8 +200,10 @@ def retry_parked(ledger: Ledger, views: Sequence[View]) -> tuple[int, int]:
     for generation in follower.positions():
         view = follower.views[generation.view]
         with ledger.store.cursor(write=True, durable=False) as cursor:
+            generations.hold([generation], cursor)  # nobody follows it further meanwhile
             position = generations.position_of(generation, cursor)
             known = governance(position, cursor)
+            rows: list[Row] = []
             refolder = Refolder(follower._reader, known, position, cursor)
             reach = {
                 key: failure.reaching for key, failure in parking.parked(generation, cursor).items()
@@ -212,7 +214,8 @@ def retry_parked(ledger: Ledger, views: Sequence[View]) -> tuple[int, int]:
                     waiting += 1
                     continue
                 tables.remove_rows(generation.table, [key], cursor)
-                tables.write_rows(generation.table, [row] if row else [], cursor)
+                rows += [row] if row else []
                 parking.unpark(generation, key, cursor)
                 back += 1
+            tables.write_rows(generation.table, rows, cursor)
     return back, waiting

@@ -35,7 +35,7 @@ LANES = 2
 """Ranges that one process has in hand, on a server: one is folded while the other is read or
 written there."""
 RANGES_AT_ONCE = 4
-"""Ranges that a worker is told of at a time, so that its lanes have something to do."""
+"""Ranges that a worker with lanes is told of at a time, so that all of them have work."""
 IN_PROCESS_MAX = 30_000
 """A smaller log is folded sooner than another process has started."""
 
@@ -154,7 +154,7 @@ def _fold_in_workers(plan: Plan, pending: Sequence[int], workers: int) -> Iterat
     )
     waiting: deque[Future[list[Folded]]] = deque()
     try:
-        at_once = max(1, min(RANGES_AT_ONCE, len(pending) // workers))
+        at_once = max(1, min(RANGES_AT_ONCE, len(pending) // workers)) if plan.into else 1
         for start in range(0, len(pending), at_once):
             with _held_back(STOPPING):  # the processes that this may start inherit it
                 chunk = pending[start : start + at_once]
@@ -184,15 +184,16 @@ def _held_back(signals: set[signal.Signals]) -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+_plan: Plan | None = None
 _folder: RangeFolder | None = None
 
 
 def _start_worker(plan: Plan) -> None:
-    global _folder
+    global _plan
     threading.Thread(target=_end_with_parent, daemon=True).start()
     gc.disable()
-    _folder = RangeFolder(plan)
     gc.freeze()
+    _plan = plan
 
 
 def _end_with_parent() -> None:
@@ -204,6 +205,9 @@ def _end_with_parent() -> None:
 
 
 def _fold_in_worker(numbers: Sequence[int]) -> list[Folded]:
-    if _folder is None:
+    global _folder
+    if _plan is None:
         raise RuntimeError("the worker was not started with a plan")
+    if _folder is None:  # only now: an error at the start would be told as the end of the worker
+        _folder = RangeFolder(_plan)
     return list(_folder.fold_all(numbers))

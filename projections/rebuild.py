@@ -8,7 +8,7 @@ indexed, caught up, and switched to. Readers are served from the old generation 
 import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import msgspec
 
@@ -219,16 +219,19 @@ def switch(
     for attempt in range(SWITCH_ATTEMPTS_MAX):
         caught_up = _caught_up(ledger, follower, view, generation, state, report, check_stop)
         with suppress(Locked):
-            if _switched(ledger, follower, view, caught_up):
+            switched = _switched(ledger, follower, view, caught_up)
+            if switched is not None:
                 _discard_superseded(ledger, view)
-                return caught_up, _count(ledger, caught_up)
+                return switched, _count(ledger, switched)
             continue  # the live one has gone further: at once, before it is further still
         time.sleep(min(1.0, 0.01 * 2**attempt))
     raise Locked(f"{view.name}: somebody reads or writes it without a break; try again")
 
 
-def _switched(ledger: Ledger, follower: Follower, view: View, generation: Generation) -> bool:
-    """Put a generation in the place of the live one, unless that has gone further meanwhile.
+def _switched(
+    ledger: Ledger, follower: Follower, view: View, generation: Generation
+) -> Generation | None:
+    """Put a generation in the place of the live one; None if that has gone further meanwhile.
 
     Where views are written side by side, the live one is held while the last touchpoints are
     made up for: else its follower, who never rests, might be ahead at every attempt.
@@ -236,17 +239,17 @@ def _switched(ledger: Ledger, follower: Follower, view: View, generation: Genera
     with ledger.store.cursor(write=True, durable=False) as cursor:
         cursor.be_impatient()
         live = generations.live(generation.view, cursor)
-        there = generation.position
         if live is not None:
             generations.hold([live], cursor)
             until = generations.position_of(live, cursor)
-            while ledger.store.writes_in_parallel and there < until:
-                there = follower.advance([replace(generation, position=there)], until)
-            if there < until:
-                return False
+            while ledger.store.writes_in_parallel and generation.position < until:
+                follower.advance([generation], until)
+                generation = generations.find(view.name, generation.state, cursor) or generation
+            if generation.position < until:
+                return None
         generations.hold([generation], cursor)
         generations.go_live(view, generation, ledger.log.clock(), cursor)
-        return True
+        return generation
 
 
 def _discard_superseded(ledger: Ledger, view: View) -> None:

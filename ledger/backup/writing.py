@@ -25,7 +25,7 @@ def back_up(
     """Write the whole ledger into a file, and its keys into another if one is named.
 
     The files appear when they are whole and durable. Returns where the log ended. Raises
-    StopRequested, LedgerError or OSError, and then neither file has changed.
+    StopRequested, LedgerError or OSError, and then the backup of the ledger has not changed.
     """
     with ExitStack() as files:
         archive = files.enter_context(new_archive(path, LEDGER, overwrite=overwrite))

@@ -20,6 +20,17 @@ from ledger.postgres.store import PostgresStore, options
 
 SCHEMES = ("postgresql://", "postgres://")
 SCHEMA = "touchstone"
+_FORM = (
+    "the ledger is not of the form postgresql://USER@HOST:PORT/DATABASE; "
+    "special characters of a password are written as %XX"
+)
+_LIVENESS = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
+}
+"""A server that is gone without a word is noticed within half a minute."""
 _SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,39}")
 
 
@@ -35,8 +46,11 @@ class PostgresAddress:
     def parse(cls, url: str, keys: Path | None) -> "PostgresAddress":
         """Read `postgresql://USER:PASSWORD@HOST:PORT/DATABASE?schema=NAME`, with any of libpq's
         parameters. Raises BadAddress."""
-        parts = urlsplit(url)
-        parameters = dict(parse_qsl(parts.query))
+        try:
+            parts = urlsplit(url)
+            parameters = dict(parse_qsl(parts.query))
+        except ValueError:  # its message may hold the password
+            raise BadAddress(_FORM) from None
         schema = parameters.pop("schema", SCHEMA)
         if not _SCHEMA.fullmatch(schema):
             raise BadAddress(
@@ -51,9 +65,7 @@ class PostgresAddress:
             query = urlencode(parameters, quote_via=quote)
             conninfo = make_conninfo(urlunsplit(parts._replace(query=query)))
         except psycopg.Error:
-            raise BadAddress(
-                "the ledger is not of the form postgresql://USER@HOST:PORT/DATABASE"
-            ) from None
+            raise BadAddress(_FORM) from None
         return cls(conninfo, schema, keys)
 
     @property
@@ -132,6 +144,7 @@ class PostgresAddress:
         settled: dict[str, Any] = {
             "connect_timeout": CONNECT_SECONDS_MAX,
             "application_name": "touchstone",
+            **_LIVENESS,
             **known,
             "options": f"{known.get('options', '')} {options(schema)}".strip(),
         }

@@ -3,7 +3,6 @@
 import struct
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from itertools import chain
 from typing import Any, Self
 
 import psycopg
@@ -17,8 +16,10 @@ from ledger.postgres import sql_views
 
 LOCK_SECONDS_MAX = 60
 CONNECT_SECONDS_MAX = 10
-PIECE_BITS = 10
-"""Up to 1,024 states are joined into a piece: of the largest, that is what a value may hold."""
+COPIED_BYTES = 128 * 1024
+"""Rows are packed up to so much, and sent."""
+PIECE_BITS = 9
+"""Up to 512 states are joined into a piece: of the largest, that is what a value may hold."""
 IMPATIENT_MILLISECONDS = 200
 """Who waits for a lock that readers hold makes all later readers wait behind him."""
 _UNREACHABLE = ("08", "57P", "53300")
@@ -139,9 +140,19 @@ class PostgresCursor(psycopg.Cursor[TupleRow]):
         )
 
     def copy_in(self, table: str, packed: Iterable[bytes]) -> None:
-        """Bring rows, packed for binary COPY, into a table."""
+        """Bring rows, packed for binary COPY, into a table.
+
+        They go part by part, so that the server stores the first while the next are packed, and
+        what is large need not be held whole.
+        """
+        part = bytearray(_COPY_HEADER)
         with self.copy(f"COPY {table} FROM STDIN (FORMAT BINARY)") as copy:
-            copy.write(b"".join(chain((_COPY_HEADER,), packed, (_COPY_TRAILER,))))
+            for row in packed:
+                part += row
+                if len(part) >= COPIED_BYTES:
+                    copy.write(bytes(part))
+                    part.clear()
+            copy.write(bytes(part) + _COPY_TRAILER)
 
 
 def packed_row(row: Sequence[Any]) -> bytes:

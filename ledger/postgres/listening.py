@@ -5,22 +5,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import psycopg
-from psycopg.conninfo import make_conninfo
 from psycopg.rows import TupleRow
 
 from ledger.postgres.connections import in_our_words
 from ledger.postgres.recorder import CHANNEL
 
-_LIVENESS = {
-    "keepalives_idle": 10,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 25_000,
-}
-"""A peer that is gone without a word is noticed within half a minute, from either side."""
-_LIVENESS_OF_SERVER = (
-    "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3"
-)
 _CLAIM = (
     "SELECT wanted.name, pg_try_advisory_lock(hashtextextended(%s || wanted.name, 0)) "
     "FROM unnest(%s::text[]) AS wanted (name)"
@@ -61,11 +50,10 @@ class PostgresListening:
 def listening(conninfo: str, schema: str, place: str) -> Iterator[PostgresListening]:
     """See `ledger.store.Store.listening`."""
     try:
-        connection = psycopg.connect(make_conninfo(conninfo, **_LIVENESS), autocommit=True)
+        connection = psycopg.connect(conninfo, autocommit=True)
     except psycopg.Error as error:
         raise in_our_words(error, place) from error
     try:
-        connection.execute(_LIVENESS_OF_SERVER)
         connection.execute(f"LISTEN {CHANNEL}")
         yield PostgresListening(connection, schema, place)
     except psycopg.Error as error:

@@ -75,13 +75,13 @@ class PostgresRecorder(Appending[PostgresCursor], PostgresProcessRecorder):
     ) -> Sequence[int] | None:
         """The library's own way in, under the same lock as everybody's."""
         tracking: Tracking | None = kwargs.get("tracking")
-        try:
-            with self.store.cursor(write=True) as cursor:
+        with self.store.cursor(write=True) as cursor:
+            try:
                 if tracking is not None:
                     self.move_tracking(tracking.application_name, tracking.notification_id, cursor)
                 return self._insert_expected(stored_events, cursor)
-        except psycopg.errors.IntegrityError as error:
-            raise IntegrityError(str(error)) from error
+            except psycopg.errors.IntegrityError as error:
+                raise IntegrityError(str(error)) from error
 
 
 def _packed(row: Row) -> bytes:

@@ -29,6 +29,8 @@ _STATEMENTS = (
     "GRANT DELETE ON tracking TO {operator}",
     f"GRANT INSERT, UPDATE, DELETE ON {_VIEWS} TO {{operator}}",
     "GRANT CREATE ON SCHEMA {schema} TO {operator}",
+    "ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} "
+    "GRANT SELECT ON TABLES TO {reader}, {writer}, {operator}",
     "ALTER DEFAULT PRIVILEGES FOR ROLE {operator} IN SCHEMA {schema} "
     "GRANT SELECT ON TABLES TO {reader}, {writer}",
     # The tables of views that are there already, and what analysts read them through.

@@ -19,8 +19,8 @@ from ledger.postgres.recorder import PostgresRecorder
 
 CONNECTIONS_MAX = 10
 _BEGIN_READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-_BEGIN_VIEWS = "BEGIN; SET LOCAL synchronous_commit = off"
-_BEGIN_FACTS = "BEGIN; SELECT FROM head FOR UPDATE"
+_BEGIN_VIEWS = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL synchronous_commit = off"
+_BEGIN_FACTS = "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT FROM head FOR UPDATE"
 _SETTINGS = {
     "lock_timeout": f"{LOCK_SECONDS_MAX}s",
     # Every question of the ledger goes by an index. With stale statistics the planner may think
@@ -31,6 +31,14 @@ _SETTINGS = {
     "max_parallel_workers_per_gather": "0",
     "work_mem": "32MB",
     "jit": "off",
+    # What was promised must not hang on what a user or a database is set to.
+    "synchronous_commit": "on",
+    "statement_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    # A client that is gone without a word gives back within half a minute what it has locked.
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
 }
 
 
@@ -74,8 +82,6 @@ class PostgresStore(PostgresDatastore):
             finally:
                 _end(connection)
                 self.pool.putconn(connection)
-        except psycopg.errors.IntegrityError:
-            raise
         except psycopg.Error as error:
             raise in_our_words(error, self._place) from error
 

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 import msgspec
 import pytest
 
-from bench.curve import Curve, main, picture_of
+from bench.curve import Curve, Point, main, picture_of, with_points
 from bench.drawing import tick_step
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -62,3 +62,14 @@ def test_the_picture_names_its_axes_and_has_a_line_for_each_work_in_each_panel(
 )
 def test_an_axis_has_a_few_round_marks(highest: float, step: float) -> None:
     assert tick_step(highest) == step
+
+
+def test_points_that_are_measured_again_take_the_place_of_the_old(tmp_path: Path) -> None:
+    file, picture = tmp_path / "curve.json", tmp_path / "curve.svg"
+    curve = main(["--sizes", "400", "--json", str(file), "--picture", str(picture)])
+    again = Point("SQLite", "append", 400, 1.0, 2.0)
+
+    merged = with_points(curve, [again])
+
+    assert again in merged.points
+    assert len(merged.points) == len(curve.points)
