@@ -53,7 +53,6 @@ def company(server: Server, tmp_path: Path, request: pytest.FixtureRequest) -> I
     name = f"company_{abs(hash(request.node.name))}"
     made = Company(tmp_path, server.created(name))
     assert made.owner("init").code == 0
-    assert made.owner("append", "-", stdin=order_line(1)).code == 0
     assert made.owner("roles").json["roles"] == [READER, WRITER, OPERATOR]
     with psycopg.connect(made.dsn, autocommit=True) as connection:
         for user, role in USERS.items():
@@ -62,13 +61,31 @@ def company(server: Server, tmp_path: Path, request: pytest.FixtureRequest) -> I
     server.drop(name)
 
 
-def test_a_reader_sees_everything_and_records_nothing(company: Company) -> None:
-    assert company.by("ann", "customer", "show", "customer:42").json["orders"]["count"] == 1
-    assert company.by("ann", "projection", "verify", "--all").code == 0
-    refused = company.by("ann", "append", "-", stdin=order_line(2))
+@pytest.fixture
+def busy(company: Company) -> Company:
+    """A company with an order in its ledger, and in its views."""
+    assert company.owner("append", "-", stdin=order_line(1)).code == 0
+    assert company.owner("roles").code == 0, "the owner's tables are handed over"
+    return company
+
+
+def test_a_reader_may_be_the_first_to_come(company: Company) -> None:
+    assert company.by("ann", "log", "list").code == 0
+
+
+def test_what_a_writer_has_recorded_is_told_although_he_may_not_follow(company: Company) -> None:
+    told = company.by("wil", "append", "-", stdin=order_line(2))
+    assert (told.code, told.json["recorded"]) == (0, 1)
+    assert "the views are not up to date yet" in told.err
+
+
+def test_a_reader_sees_everything_and_records_nothing(busy: Company) -> None:
+    assert busy.by("ann", "customer", "show", "customer:42").json["orders"]["count"] == 1
+    assert busy.by("ann", "projection", "verify", "--all").code == 0
+    refused = busy.by("ann", "append", "-", stdin=order_line(2))
     assert (refused.code, refused.out) == (DENIED, "")
     assert "permission denied" in refused.err
-    assert company.by("ann", "projection", "rebuild", "--all").code == DENIED
+    assert busy.by("ann", "projection", "rebuild", "--all").code == DENIED
 
 
 def test_a_writer_records_and_leaves_the_views_to_the_follower(company: Company) -> None:
@@ -78,14 +95,14 @@ def test_a_writer_records_and_leaves_the_views_to_the_follower(company: Company)
     assert company.by("wil", "projection", "run").code == DENIED
 
 
-def test_an_operator_follows_and_rebuilds_and_records_nothing(company: Company) -> None:
-    company.by("wil", "append", "--no-follow", "-", stdin=order_line(2))
-    assert company.by("opa", "projection", "run").code == 0
+def test_an_operator_follows_and_rebuilds_and_records_nothing(busy: Company) -> None:
+    busy.by("wil", "append", "--no-follow", "-", stdin=order_line(2))
+    assert busy.by("opa", "projection", "run").code == 0
     for _ in range(2):  # the second drops what the first has retired
-        assert company.by("opa", "projection", "rebuild", "--all").code == 0
-    assert company.by("opa", "projection", "rollback", "customers", "--yes").code == 0
-    assert company.by("ann", "customer", "show", "customer:42").json["orders"]["count"] == 2
-    assert company.by("opa", "append", "-", stdin=order_line(3)).code == DENIED
+        assert busy.by("opa", "projection", "rebuild", "--all").code == 0
+    assert busy.by("opa", "projection", "rollback", "customers", "--yes").code == 0
+    assert busy.by("ann", "customer", "show", "customer:42").json["orders"]["count"] == 2
+    assert busy.by("opa", "append", "-", stdin=order_line(3)).code == DENIED
 
 
 @pytest.mark.parametrize("user", USERS)
@@ -93,7 +110,7 @@ def test_an_operator_follows_and_rebuilds_and_records_nothing(company: Company) 
     "statement",
     ["UPDATE {}.stored_events SET topic = 'x'", "DELETE FROM {}.stored_events",
      "TRUNCATE {}.stored_events", "ALTER TABLE {}.stored_events DISABLE TRIGGER ALL",
-     "UPDATE {}.head SET position = 0", "DELETE FROM {}.head",
+     "UPDATE {}.head SET position = -1", "DELETE FROM {}.head",
      "UPDATE {}_keys.subject_keys SET wrapped = ''"],
 )  # fmt: skip
 def test_nobody_changes_the_log(company: Company, user: str, statement: str) -> None:
@@ -107,7 +124,7 @@ def test_nobody_changes_the_log(company: Company, user: str, statement: str) -> 
 
 def test_the_owner_is_stopped_by_the_triggers(company: Company) -> None:
     with psycopg.connect(company.dsn, autocommit=True) as connection:
-        for statement in ("DELETE FROM {}.stored_events", "UPDATE {}.head SET position = 0"):
+        for statement in ("DELETE FROM {}.stored_events", "UPDATE {}.head SET position = -1"):
             with pytest.raises(psycopg.errors.RaiseException):
                 connection.execute(statement.format("touchstone").encode())
 

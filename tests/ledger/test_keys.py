@@ -119,7 +119,15 @@ def test_a_ledger_of_a_newer_touchstone_is_left_alone(address: Address) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["mysql://me:secret@host/db", "postgresql://me:secret%@host/db", "sqlite:///", "ledger.db", ""],
+    [
+        "mysql://me:secret@host/db",
+        "postgresql://me:secret%@host/db",
+        "postgresql://me:[secret@host/db",
+        "postgresql://me:secret\u2100@host/db",
+        "sqlite:///",
+        "ledger.db",
+        "",
+    ],
 )
 def test_an_address_of_another_form_is_refused_without_its_password(url: str) -> None:
     with pytest.raises(LedgerError, match="not of the form") as caught:
