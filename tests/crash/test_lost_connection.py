@@ -102,7 +102,7 @@ def test_a_lost_answer_to_a_commit_is_unknown_and_the_retry_a_duplicate(
 ) -> None:
     first, second, *_ = groups_of(far)
     appended(far, first)
-    road.break_behind(b"COMMIT")
+    road.break_behind(b"COMMIT\0")
     with pytest.raises(Unreachable, match="cannot be reached"):
         far.log.append(second)
     road.mend()
@@ -140,7 +140,7 @@ def test_a_follower_whose_commit_was_not_answered_goes_on_behind_it(
     follow(far, PROJECTIONS, batch=50)
     for group in groups_of(far)[10:20]:
         appended(far, group)
-    road.break_behind(b"COMMIT")
+    road.break_behind(b"COMMIT\0")
     with pytest.raises(Unreachable, match="cannot be reached"):
         follow(far, PROJECTIONS, batch=50)
     road.mend()
