@@ -162,14 +162,14 @@ def test_readers_see_no_step_back_while_a_view_is_rebuilt_and_the_log_grows(
             assert second.wait() == LOCKED, second.err.read_text()
             os.kill(interrupted.pid, signal.SIGINT)
             assert interrupted.wait() == INTERRUPTED, interrupted.err.read_text()
-            with ledger.store.cursor() as cursor:
-                building = generations.find(TICKETS.name, generations.BUILDING, cursor)
+            with ledger.store.cursor() as cursor:  # the last of the two to go live
+                building = generations.find(LOYALTY.name, generations.BUILDING, cursor)
             assert building is not None
             began = ledger.log.head().position
             resumed = rebuild(children, on_server)
             assert resumed.wait() == 0, resumed.err.read_text()
             with ledger.store.cursor() as cursor:
-                live = generations.live(TICKETS.name, cursor)
+                live = generations.live(LOYALTY.name, cursor)
             head = ledger.log.head().position
             was_killed = [child.kill() == -signal.SIGKILL for child in (appending, following)]
         assert all(was_killed), "there was nothing to append or to follow any more"
