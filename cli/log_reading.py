@@ -1,4 +1,4 @@
-"""Reads the log for windows: page by page, chosen by filters, in clear, as CloudEvents."""
+"""Reads the log for windows: page by page, chosen by filters, in clear."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,17 +11,10 @@ from cli.asking import stored_subject
 from cli.revealing import clear_stored
 from ledger.ledger import Ledger
 from ledger.log import Stored
-from ledger.personal import ERASED
 from projections.query import Told
-from schemas.encoding import plain
-from schemas.envelope import Envelope
-from schemas.personal_fields import personal_fields
-from schemas.registry import BY_TYPE
 from schemas.subject import stream_of
 
 PAGE_TOUCHPOINTS = 1_000
-_NAMED = ("sequence", "correlationid", "causationid", "traceparent")
-_encode = msgspec.json.Encoder().encode
 
 
 class _When(msgspec.Struct):
@@ -78,37 +71,3 @@ def _stored(ledger: Ledger, chosen: Filter) -> Iterator[Stored]:
     while page := ledger.log.page(after, PAGE_TOUCHPOINTS, head):
         yield from page
         after = page[-1].position
-
-
-def cloud_event(envelope: Envelope[Any]) -> bytes:
-    """A (clear) touchpoint as a CloudEvent in structured JSON, as it could come in by a door."""
-    event: dict[str, Any] = {
-        "specversion": "1.0",
-        "id": envelope.id,
-        "source": envelope.source,
-        "type": envelope.type,
-        "subject": envelope.subject,
-        "time": envelope.time,
-    }
-    event.update((name, value) for name in _NAMED if (value := getattr(envelope, name)))
-    if isinstance(envelope.extensions, dict):
-        event.update(envelope.extensions)
-    return _encode(event | {"data": _data(envelope)})
-
-
-def _data(envelope: Envelope[Any]) -> dict[str, Any]:
-    """The fields of the touchpoint; optional ones that are erased are left out, as absent."""
-    cls = BY_TYPE[envelope.type]
-    data: dict[str, Any] = plain(envelope.data)
-    for field in personal_fields(cls):
-        parent: Any = data
-        for name in field.path[:-1]:
-            parent = parent.get(name, {})
-        if parent.get(field.path[-1]) == ERASED and _may_be_absent(cls, field.path):
-            del parent[field.path[-1]]
-    return data
-
-
-def _may_be_absent(cls: type[Any], path: tuple[str, ...]) -> bool:
-    """Whether a field can be left out. Those inside a part of the touchpoint always can."""
-    return len(path) > 1 or cls.__dataclass_fields__[path[0]].default is None

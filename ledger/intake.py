@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from ledger.cloudevents import structured
 from ledger.ledger import Ledger
 from ledger.log import Move, Outcome, Submission
 from ledger.quarantine import Item, Received
@@ -77,23 +78,27 @@ def append(
     moves: Iterable[Move] = (),
 ) -> tuple[Receipt, list[Outcome]]:
     """Parse, check, encrypt and append one group; moves of tracking go with it."""
+    appended = ledger.log.append(prepared(ledger, group), moves)
+    return appended.receipt, appended.outcomes
+
+
+def prepared(ledger: Ledger, group: Sequence[tuple[Received, Refused | None]]) -> list[Submission]:
+    """Parse, check and encrypt a group, so that it can be appended."""
     now = ledger.log.clock()
     parsed = [refused or _parsed(received, now) for received, refused in group]
     envelopes = [p for p in parsed if isinstance(p, Envelope)]
     made: Iterator[Record | Refused] = iter(records_of(envelopes, ledger.vault))
-    submissions = [
+    return [
         Submission(received, p if isinstance(p, Refused) else next(made))
         for (received, _), p in zip(group, parsed, strict=True)
     ]
-    appended = ledger.log.append(submissions, moves)
-    return appended.receipt, appended.outcomes
 
 
 def _parsed(received: Received, now: int) -> Envelope[Touchpoint] | Refused:
     if not isinstance(received.raw, bytes):
         return Refused("too_large", "", f"longer than {TOUCHPOINT_BYTES_MAX:,} bytes")
     try:
-        envelope = parse(received.raw)
+        envelope = parse(structured(received.raw, received.headers))
     except Refused as refused:
         return refused
     if envelope.at > now + AHEAD_MICROSECONDS_MAX:

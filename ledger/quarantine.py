@@ -7,8 +7,8 @@ an import does not fill the table.
 import hashlib
 import hmac
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import IO, Any
 
 import msgspec
@@ -19,6 +19,11 @@ from ledger.store import Cursor
 from schemas.door import Refused
 
 PART_BYTES = 1_048_576
+BESIDE = -1
+"""The number of the part that holds what came beside the bytes."""
+
+Headers = Sequence[tuple[str, bytes | None]]
+"""Names with their values, in the order in which they came; a name may come again."""
 
 WAITING, RECORDED, DISCARDED = "waiting", "recorded", "discarded"
 
@@ -28,11 +33,14 @@ class Received:
     """Something that came through a door: its bytes (or a file that holds them) and from where.
 
     `door` is the name of the way in (append, import, kafka …), `context` where it stood there.
+    `headers` and `key` are what a transport brought beside the bytes; they may be personal too.
     """
 
     raw: bytes | IO[bytes]
     door: str
     context: dict[str, Any] = field(default_factory=dict)
+    headers: Headers = ()
+    key: bytes | None = None
 
     def parts(self) -> Iterator[bytes]:
         """The bytes in pieces that fit into memory."""
@@ -49,6 +57,15 @@ class Received:
         if not isinstance(self.raw, bytes):
             self.raw.close()
 
+
+class _Beside(msgspec.Struct):
+    """What came beside the bytes, as it is kept."""
+
+    headers: list[tuple[str, bytes | None]]
+    key: bytes | None = None
+
+
+_read_beside = msgspec.json.Decoder(_Beside).decode
 
 Item = Received | tuple[Received, Refused]
 """What came through a door, alone or with why it is refused already."""
@@ -103,7 +120,7 @@ class Quarantine:
             "SELECT COUNT(*) FROM quarantine_parts WHERE entry = ?", (entry,)
         ).fetchone()[0]
         if not kept:
-            sealed = ((entry, n, self._seal(entry, n, p)) for n, p in enumerate(received.parts()))
+            sealed = ((entry, n, self._seal(entry, n, p)) for n, p in _numbered_parts(received))
             cursor.insert_rows("quarantine_parts", sealed)
         return int(entry)
 
@@ -127,10 +144,23 @@ class Quarantine:
 
     def bytes_of(self, number: int, cursor: Cursor) -> bytes:
         """What was received, whole; empty once it was discarded."""
+        return b"".join(self._parts(number, "number > ?", cursor))
+
+    def received(self, entry: Entry, cursor: Cursor) -> Received:
+        """What was received, as it came in."""
+        received = Received(self.bytes_of(entry.entry, cursor), entry.door, entry.context)
+        for part in self._parts(entry.entry, "number = ?", cursor):
+            beside = _read_beside(part)
+            received = replace(received, headers=beside.headers, key=beside.key)
+        return received
+
+    def _parts(self, number: int, which: str, cursor: Cursor) -> Iterator[bytes]:
         parts = cursor.execute(
-            "SELECT number, bytes FROM quarantine_parts WHERE entry = ? ORDER BY number", (number,)
+            f"SELECT number, bytes FROM quarantine_parts WHERE entry = ? AND {which} "
+            "ORDER BY number",
+            (number, BESIDE),
         )
-        return b"".join(self._open(number, n, sealed) for n, sealed in parts)
+        return (self._open(number, n, sealed) for n, sealed in parts)
 
     def settle(self, number: int, status: str, note: str | None, now: int, cursor: Cursor) -> None:
         """Close an entry: recorded after all, or discarded. Its bytes are removed."""
@@ -142,7 +172,8 @@ class Quarantine:
 
     def _fingerprint(self, received: Received) -> tuple[bytes, int]:
         mac = hmac.new(self._fingerprint_key, received.door.encode(), hashlib.sha256)
-        places = ("topic_id", "partition", "offset") if received.raw else ("file", "item")
+        on_topic = received.raw or "offset" in received.context
+        places = ("topic_id", "partition", "offset") if on_topic else ("file", "item")
         for name in places:
             mac.update(str(received.context.get(name, "")).encode() + b"\0")
         size = 0
@@ -158,6 +189,13 @@ class Quarantine:
     def _open(self, entry: int, number: int, sealed: bytes) -> bytes:
         nonce, rest = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:]
         return self._cipher.decrypt(nonce, rest, f"{entry}/{number}".encode())
+
+
+def _numbered_parts(received: Received) -> Iterator[tuple[int, bytes]]:
+    if received.headers or received.key is not None:
+        beside = _Beside(list(received.headers), received.key)
+        yield BESIDE, msgspec.json.encode(beside)
+    yield from enumerate(received.parts())
 
 
 def _entry(row: Iterable[Any]) -> Entry:

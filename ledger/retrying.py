@@ -7,7 +7,7 @@ from ledger.intake import append
 from ledger.ledger import Ledger
 from ledger.log import Quarantined
 from ledger.mapping import Mapping
-from ledger.quarantine import RECORDED, Entry, Item, Received
+from ledger.quarantine import RECORDED, Entry, Item
 from ledger.receipt import Receipt
 from schemas.door import Refused
 
@@ -27,12 +27,11 @@ def retry(ledger: Ledger, entry: Entry, mapping: Mapping | None = None) -> Retri
     the next retry finds the touchpoint recorded and closes the entry.
     """
     with ledger.store.cursor() as cursor:
-        raw = ledger.quarantine.bytes_of(entry.entry, cursor)
-    received = Received(raw, entry.door, entry.context)
+        received = ledger.quarantine.received(entry, cursor)
     items: list[Item] = [received]
     if entry.reason == "row":
         items = (
-            row_again(raw, entry.context, mapping)
+            row_again(b"".join(received.parts()), entry.context, mapping)
             if mapping
             else [(received, Refused("row", entry.path, entry.message))]
         )

@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 
 _encode = msgspec.json.Encoder(order="sorted").encode
+_SIMPLE = frozenset((str, int, bool))
+"""Most values are of these, and stay as they are: a call for each would take most of the time."""
 
 
 @cache
@@ -19,7 +21,11 @@ def plain(value: Any) -> Any:
     """Dataclasses as dicts, tuples as lists, and fields that are None left out."""
     names = _field_names(value.__class__)
     if names:
-        return {name: plain(inner) for name in names if (inner := getattr(value, name)) is not None}
+        return {
+            name: inner if inner.__class__ in _SIMPLE else plain(inner)
+            for name in names
+            if (inner := getattr(value, name)) is not None
+        }
     if value.__class__ is tuple:
         return [plain(inner) for inner in value]
     return value
@@ -36,14 +42,16 @@ def canonical(value: Any) -> bytes:
 
 def _canonical(value: Any) -> Any:
     kind = value.__class__
-    if kind is str or kind is int or kind is bool:
-        return value
     if kind is dict:
-        if value.keys() == {"amount", "currency"}:
+        if len(value) == 2 and "amount" in value and "currency" in value:
             return [_shortest(value["amount"]), value["currency"]]
-        return {name: _canonical(v) for name, v in value.items() if v is not None}
+        return {
+            name: v if v.__class__ in _SIMPLE else _canonical(v)
+            for name, v in value.items()
+            if v is not None
+        }
     if kind is list:
-        return [_canonical(inner) for inner in value]
+        return [v if v.__class__ in _SIMPLE else _canonical(v) for v in value]
     if kind is float:
         return int(value) if value.is_integer() else value
     if isinstance(value, datetime):

@@ -18,13 +18,14 @@ from rich.text import Text
 from cli import exits
 from cli.asking import limit_option, since_option, type_option, until_option
 from cli.exits import NotFound
-from cli.log_reading import Filter, cloud_event, read
+from cli.log_reading import Filter, read
 from cli.moments import shown_iso
 from cli.output import Column, Record, Unwrapped, clean, console_out, json_line, json_lines
 from cli.revealing import clear_stored
 from cli.session import Session, confirm, pass_session
 from cli.stopping import stopping
 from cli.telling import OPTIONAL_ATTRIBUTES, log_record
+from ledger.cloudevents import cloud_event
 from ledger.intake import StopRequested
 from ledger.ledger import Ledger
 from ledger.log import Stored

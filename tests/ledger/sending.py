@@ -47,11 +47,19 @@ def line(event: Event) -> bytes:
 
 
 def send(
-    ledger: Ledger, *events: Event | bytes, moves: Iterable[Move] = (), door: str = "append"
+    ledger: Ledger,
+    *events: Event | bytes | Received,
+    moves: Iterable[Move] = (),
+    door: str = "append",
 ) -> tuple[Receipt, list[Outcome]]:
     """One group through the intake."""
-    raws = [event if isinstance(event, bytes) else line(event) for event in events]
-    return append(ledger, [(Received(raw, door), None) for raw in raws], moves)
+    return append(ledger, [(_received(event, door), None) for event in events], moves)
+
+
+def _received(event: Event | bytes | Received, door: str) -> Received:
+    if isinstance(event, Received):
+        return event
+    return Received(event if isinstance(event, bytes) else line(event), door)
 
 
 def send_file(ledger: Ledger, content: bytes, name: str = "file.ndjson") -> Receipt:
