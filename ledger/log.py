@@ -6,7 +6,7 @@ positions in order without a gap, and none is used twice.
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -145,8 +145,10 @@ class Log:
 
     def _append_all(self, calls: Sequence[_Call], cursor: Cursor) -> list[Appended | Exception]:
         """What all callers bring; those whose moves are refused are left out."""
-        standing: dict[str, int] = {}
-        refusals = [self._move(call.moves, standing, cursor) for call in calls]
+        before = all_tracked({move.name for call in calls for move in call.moves}, cursor)
+        standing = dict(before)
+        refusals = [_moved(call.moves, standing) for call in calls]
+        _write_tracking(dict(standing.items() - before.items()), cursor)
         accepted = [
             call.submissions
             for call, refusal in zip(calls, refusals, strict=True)
@@ -207,30 +209,6 @@ class Log:
         else:
             receipt.quarantined += 1
         return Quarantined(self._quarantine.keep(received, why, self.clock(), cursor), why)
-
-    def _move(
-        self, moves: Sequence[Move], standing: dict[str, int], cursor: Cursor
-    ) -> TrackingConflict | None:
-        """Judge a caller's moves, and make all of them or none.
-
-        `standing` is where those sources stand that the group has come across.
-        """
-        after: dict[str, int] = {}
-        for move in moves:
-            there = after.get(move.name, standing.get(move.name))
-            if there is None:
-                there = standing[move.name] = tracked(move.name, cursor)
-            if there != move.expected:
-                return TrackingConflict(
-                    f"{move.name} stands at {there}, not at {move.expected}: "
-                    "somebody else has moved it"
-                )
-            after[move.name] = move.next
-        for move in moves:
-            if move.next != move.expected:
-                self._recorder.move_tracking(move.name, move.next, cursor)
-        standing.update(after)
-        return None
 
     def head(self) -> Head:
         """Where the log ends now."""
@@ -304,6 +282,46 @@ def tracked(name: str, cursor: Cursor) -> int:
         "SELECT notification_id FROM tracking WHERE application_name = ?", (name,)
     ).fetchone()
     return int(row[0]) if row else 0
+
+
+def all_tracked(names: Iterable[str], cursor: Cursor) -> dict[str, int]:
+    """How far each of these readers and sources has come; 0 when one is not known yet."""
+    found = dict.fromkeys(names, 0)
+    if found:
+        rows = cursor.execute(
+            "SELECT application_name, notification_id FROM tracking "
+            f"WHERE application_name {cursor.AMONG}",
+            (cursor.listed(found),),
+        )
+        found.update(rows)
+    return found
+
+
+def _moved(moves: Sequence[Move], standing: dict[str, int]) -> TrackingConflict | None:
+    """Judge a caller's moves, and note all of them or none where their sources stand."""
+    after: dict[str, int] = {}
+    for move in moves:
+        there = after.get(move.name, standing[move.name])
+        if there != move.expected:
+            return TrackingConflict(
+                f"{move.name} stands at {there}, not at {move.expected}: somebody else has moved it"
+            )
+        if move.next < there:
+            return TrackingConflict(f"{move.name} stands at {there}, and never goes back")
+        after[move.name] = move.next
+    standing.update(after)
+    return None
+
+
+def _write_tracking(moved: Mapping[str, int], cursor: Cursor) -> None:
+    """State where sources stand: in one statement, since a batch may have many partitions."""
+    if moved:
+        cursor.execute(
+            f"INSERT INTO tracking VALUES {', '.join(['(?, ?)'] * len(moved))} "
+            "ON CONFLICT (application_name) DO UPDATE SET "
+            "notification_id = excluded.notification_id",
+            [value for row in moved.items() for value in row],
+        )
 
 
 def _size(submission: Submission) -> int:

@@ -125,13 +125,21 @@ class Quarantine:
         return int(entry)
 
     def entries(
-        self, cursor: Cursor, status: str | None = WAITING, limit: int | None = None
+        self,
+        cursor: Cursor,
+        status: str | None = WAITING,
+        limit: int | None = None,
+        *,
+        after: int = 0,
+        door: str | None = None,
     ) -> list[Entry]:
-        """The entries in order, oldest first; every status when `status` is None."""
+        """The entries behind a number in order, oldest first; of all statuses and doors when
+        none is given."""
         rows = cursor.execute(
-            f"SELECT {_COLUMNS} FROM quarantine WHERE status = coalesce(?, status) "
+            f"SELECT {_COLUMNS} FROM quarantine WHERE entry > ? "
+            "AND status = coalesce(?, status) AND door = coalesce(?, door) "
             "ORDER BY entry LIMIT ?",
-            (status, limit or EVERY),
+            (after, status, door, limit or EVERY),
         )
         return [_entry(row) for row in rows]
 

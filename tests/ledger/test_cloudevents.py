@@ -65,7 +65,7 @@ def test_what_is_neither_is_refused(raw: bytes, headers: Headers, reason: str, p
      (BODY, [("ce_id", b"7")], "type")],
 )  # fmt: skip
 def test_what_is_not_there_is_named(raw: bytes, headers: Headers, path: str) -> None:
-    with pytest.raises(Refused, match="required|no type") as refused:
+    with pytest.raises(Refused, match=r"required|no type") as refused:
         parse(structured(raw, headers))
     assert refused.value.path == path
 

@@ -45,8 +45,8 @@ def test_tracking_moves_together_with_the_group(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize(
     "move",
-    [Move(PARTITION, 3, 5), Move(PARTITION, 0, 2), Move(PARTITION, 1, 9)],
-    ids=["a gap", "a batch that came before", "the batch of a zombie"],
+    [Move(PARTITION, 3, 5), Move(PARTITION, 0, 2), Move(PARTITION, 1, 9), Move(PARTITION, 2, 1)],
+    ids=["a gap", "a batch that came before", "the batch of a zombie", "a way back"],
 )
 def test_a_source_that_stands_elsewhere_is_refused_and_nothing_is_recorded(
     ledger: Ledger, move: Move
