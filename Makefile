@@ -5,8 +5,9 @@ BIN    := $(VENV)/bin
 CACHE  := .cache
 READY  := $(VENV)/.ready
 PYTEST_OPTIONS ?= --numprocesses auto
+KAFKA_PORT ?= 9092
 
-.PHONY: setup demo test lint bench schemas clean help
+.PHONY: setup demo test lint bench schemas kafka-up kafka-down clean help
 
 help: ## Show these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,6 +36,12 @@ bench: setup ## The ratios of docs/PERFORMANCE.md (BENCH_OPTIONS="--touchpoints 
 
 schemas: setup ## Write schemas/published anew from the classes
 	$(BIN)/touchstone schema publish schemas/published
+
+kafka-up: setup ## A Kafka broker on 127.0.0.1 (KAFKA_PORT=9092), for those without Docker
+	@$(BIN)/python -m tests.servers.kafka_local up --port $(KAFKA_PORT)
+
+kafka-down: setup ## Stop that broker; its records stay
+	@$(BIN)/python -m tests.servers.kafka_local down
 
 clean: ## Remove what the other targets made
 	rm -rf $(VENV) $(CACHE) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

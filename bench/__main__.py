@@ -17,7 +17,8 @@ from bench.material import Size
 from bench.measuring import ROUNDS
 from bench.places import PostgresPlace, SQLitePlace
 from bench.report import Report, print_report, write_report
-from bench.suites import NAMES, POSTGRES_ONLY, Asked, PostgresSuite, SQLiteSuite, Suite
+from bench.suites import KAFKA, NAMES, POSTGRES_ONLY, Asked, PostgresSuite, SQLiteSuite, Suite
+from tests.servers.kafka import installation
 from tests.servers.postgres import Server, temporary_server
 
 STORES = ("sqlite", "postgres")
@@ -89,6 +90,16 @@ def _check(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None
     missing = against.missing_programs(options.against)
     if missing:
         parser.error(f"--against: {missing}")
+    if KAFKA in (options.only or NAMES):
+        _check_kafka(parser)
+
+
+def _check_kafka(parser: argparse.ArgumentParser) -> None:
+    """Have Kafka here before anything is measured: it may have to be fetched."""
+    try:
+        installation()
+    except RuntimeError as error:
+        parser.error(f"{error}; or leave it out by naming others with --only")
 
 
 if __name__ == "__main__":

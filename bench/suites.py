@@ -10,9 +10,10 @@ from bench import against, stock, stock_postgres
 from bench.appending import appended_later, compare_append
 from bench.callers import called_later, compare_callers
 from bench.copying import PACKING, PACKING_GOAL, PREPARED, copy_table_of
+from bench.kafka import KAFKA_GOAL, compare_kafka, consumed_later
 from bench.load import compare_load, loaded_later
 from bench.material import Size, Year
-from bench.measuring import Line, Note, Result
+from bench.measuring import NO_GOAL, Line, Note, Result
 from bench.memory import PROCESSES, compare_memory
 from bench.places import Place, PostgresPlace, SQLitePlace
 from bench.rebuilding import MakeLoops, compare_following, compare_rebuild, follow_sample
@@ -21,14 +22,15 @@ from bench.stock_postgres import INSERTING_GOAL, stock_table_of
 from bench.stock_runner import runner_on_server
 
 REBUILD, MEMORY, FOLLOW, APPEND = "rebuild", "memory", "follow", "append"
-CALLERS, LOAD = "callers", "load"
-NAMES = (REBUILD, MEMORY, FOLLOW, APPEND, CALLERS, LOAD)
+CALLERS, LOAD, KAFKA = "callers", "load", "kafka"
+NAMES = (REBUILD, MEMORY, FOLLOW, APPEND, CALLERS, LOAD, KAFKA)
 POSTGRES_ONLY = frozenset((CALLERS,))
 LATER: dict[str, Callable[[int], int]] = {
     FOLLOW: follow_sample,
     APPEND: appended_later,
     CALLERS: called_later,
     LOAD: loaded_later,
+    KAFKA: consumed_later,
 }
 """How many lines behind a log of a given length each round of a comparison takes in."""
 
@@ -69,6 +71,8 @@ class SQLiteSuite:
                 results += self._append(year, asked, note)
             if LOAD in asked.names:
                 results += compare_load(year, asked.rounds, note)
+            if KAFKA in asked.names:
+                results += compare_kafka(year, NO_GOAL, asked.rounds, note)
             return results
 
     def _append(self, year: Year, asked: Asked, note: Note) -> list[Result]:
@@ -99,6 +103,8 @@ class PostgresSuite:
                 results += compare_callers(year, self.place, asked.rounds, note)
             if LOAD in asked.names:
                 results += compare_load(year, asked.rounds, note)
+            if KAFKA in asked.names:
+                results += compare_kafka(year, KAFKA_GOAL, asked.rounds, note)
             return results
 
     def _append(self, year: Year, asked: Asked, note: Note) -> list[Result]:

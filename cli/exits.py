@@ -2,6 +2,7 @@
 
 import sqlite3
 
+from consumers.errors import ClientMissing, Fenced, OffsetsLost, TopicMissing
 from ledger.decisions import IdTaken
 from ledger.errors import (
     BackupUnusable,
@@ -39,10 +40,14 @@ _OF_ERRORS: tuple[tuple[type[Exception], int], ...] = (
     (SchemaMismatch, SCHEMA_MISMATCH),
     (Locked, LOCKED),
     (NothingEarlier, NOT_FOUND),
+    (TopicMissing, NOT_FOUND),
+    (ClientMissing, USAGE),
     (BadAddress, USAGE),
     (TrackingConflict, CONFLICT),
     (IdTaken, CONFLICT),
     (NotEmpty, CONFLICT),
+    (Fenced, CONFLICT),
+    (OffsetsLost, FAILED),
     (BackupUnusable, VERIFICATION_FAILED),
     (KeysMissing, DENIED),
     (Denied, DENIED),

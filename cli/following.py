@@ -1,10 +1,11 @@
-"""What a follower tells people on standard error: a line a change, and now and then how far."""
+"""What a follower tells: people a line a change, and now and then how far; metrics of its views."""
 
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from consumers.metrics import Gauge, single
 from projections.pulse import Health, State, ViewHealth
 
 AGAIN_SECONDS = 30.0
@@ -55,6 +56,24 @@ class Telling:
         if not lines:  # what is behind is measured from line to line
             told = replace(told, at=last.at, lag=last.lag, position=last.position)
         self._last = told
+
+
+def gauges(health: Health) -> Iterator[Gauge]:
+    """A follower's health as metrics, view by view."""
+    yield single("touchstone_up", "1 while the ledger answers, else 0.", _is_up(health))
+    for name, says in (
+        ("position", "The position up to which a view is folded."),
+        ("lag", "Touchpoints that a view has not seen yet."),
+        ("lag_seconds", "Age of the oldest touchpoint that a view has not seen yet."),
+    ):
+        values: dict[tuple[str, ...], float] = {
+            (view.name,): getattr(view, name) for view in health.views
+        }
+        yield Gauge(f"touchstone_view_{name}", says, ("view",), values)
+
+
+def _is_up(health: Health) -> int:
+    return health.state != "disconnected"
 
 
 def _noteworthy(health: Health) -> State:

@@ -1,41 +1,77 @@
-"""How a long-running process says that it is well: by HTTP on this machine, or in a file."""
+"""How a long-running process says that it is well: by HTTP, or in a file; and its metrics."""
 
 import os
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any, Protocol, TypeVar
 
+import click
 import msgspec
 
-from projections.pulse import Health
-
 HOST = "127.0.0.1"
+PORT_MAX = 65_535
 PATHS = ("/healthz", "/readyz")
+METRICS_PATH = "/metrics"
 CLIENT_SECONDS_MAX = 5
 WRITING_SECONDS = 1.0
 
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Health(Protocol):
+    """How a process is doing; the rest of it is told as JSON, as msgspec writes it."""
+
+    @property
+    def good(self) -> bool:
+        """Whether nobody needs to be woken."""
+
+
 Ask = Callable[[], Health]
+Metrics = Callable[[str], tuple[bytes, str]]
+"""Gives metrics and their content type, in a form that an `Accept` header asks for."""
+
+
+def health_options(function: F) -> F:
+    """The options of a command that serves: where it answers."""
+    host = click.option(
+        "--health-host", default=HOST, show_default=True, metavar="HOST",
+        help="The address at which it answers; 0.0.0.0 is every one of this machine.",
+    )  # fmt: skip
+    port = click.option(
+        "--health-port", type=click.IntRange(0, PORT_MAX), metavar="PORT",
+        help="Answer /healthz, /readyz and /metrics at this port; 0 takes a free one.",
+    )  # fmt: skip
+    return port(host(function))
 
 
 @contextmanager
-def answering(ask: Ask, port: int) -> Iterator[int]:
-    """Answer GET on the two paths: 200 while all is well, else 503; gives the port.
+def answering(
+    ask: Ask, port: int, *, host: str = HOST, metrics: Metrics | None = None
+) -> Iterator[str]:
+    """Answer GET on the two paths: 200 while all is well, else 503; gives the address (URL).
 
-    Raises OSError when the port is taken.
+    Where there are metrics, they are at a third. Raises OSError when the port is taken.
     """
 
     class Handler(_Handler):
         asked = staticmethod(ask)
+        measured = staticmethod(metrics) if metrics else None
 
-    with ThreadingHTTPServer((HOST, port), Handler) as server:
-        server.daemon_threads = True
+    class Server(ThreadingHTTPServer):
+        address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        daemon_threads = True
+
+    with Server((host, port), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:
-            yield server.server_port
+            shown = f"[{host}]" if ":" in host else host
+            yield f"http://{shown}:{server.server_port}"
         finally:
             server.shutdown()
             thread.join()
@@ -43,16 +79,24 @@ def answering(ask: Ask, port: int) -> Iterator[int]:
 
 class _Handler(BaseHTTPRequestHandler):
     asked: Ask
+    measured: Metrics | None
     timeout = CLIENT_SECONDS_MAX
 
     def do_GET(self) -> None:
-        if self.path.partition("?")[0] not in PATHS:
+        path = self.path.partition("?")[0]
+        if path in PATHS:
+            health = self.asked()
+            status = HTTPStatus.OK if health.good else HTTPStatus.SERVICE_UNAVAILABLE
+            self._answer(status, told(health), "application/json")
+        elif path == METRICS_PATH and self.measured is not None:
+            body, content_type = self.measured(self.headers.get("Accept", ""))
+            self._answer(HTTPStatus.OK, body, content_type)
+        else:
             self.send_error(HTTPStatus.NOT_FOUND)
-            return
-        health = self.asked()
-        body = told(health)
-        self.send_response(HTTPStatus.OK if health.good else HTTPStatus.SERVICE_UNAVAILABLE)
-        self.send_header("Content-Type", "application/json")
+
+    def _answer(self, status: HTTPStatus, body: bytes, content_type: str) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Cache-Control", "no-store")
         self.end_headers()

@@ -22,6 +22,8 @@ COMMANDS = {
     "loyalty": ("cli.commands.loyalty", "Points: balance, statement, redeem, rules."),
     "projection": ("cli.commands.projection", "The views: list, run, rebuild, verify, rollback."),
     "follow": ("cli.commands.follow", "Keep the views up to date: the follower, as a service."),
+    "consume": ("cli.commands.consume", "Kafka into the ledger, each record once, as a service."),
+    "relay": ("cli.commands.relay", "The ledger's log out on a Kafka topic, as a service."),
     "quarantine": ("cli.commands.quarantine", "What could not be recorded: look, retry, discard."),
     "backup": ("cli.commands.backup", "The whole ledger into a file, its keys into another."),
     "restore": ("cli.commands.restore", "A ledger from its backup, on either store."),

@@ -5,7 +5,6 @@ view, the others stand by; which one is settled by a claim that goes with the pr
 two of them harmless, should a claim be lost unnoticed, is the engine: it drops overtaken work.
 """
 
-import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -22,6 +21,7 @@ from ledger.errors import (
 from ledger.intake import Stop, StopRequested
 from ledger.ledger import Ledger
 from ledger.store import Listening
+from ledger.waiting import delays
 from projections import generations
 from projections.follow import follow
 from projections.follower import PAGE_TOUCHPOINTS
@@ -38,7 +38,6 @@ LOOK_SECONDS = 1.0
 """How often the positions are looked at while there is much to follow."""
 FAR_TOUCHPOINTS = 20_000
 """Who is so far behind shows progress."""
-DELAY_SECONDS_MIN, DELAY_SECONDS_MAX = 0.1, 5.0
 FINAL = (NotInitialised, SchemaMismatch, KeysMissing, Denied)
 """Errors that do not pass by waiting."""
 
@@ -73,7 +72,7 @@ class Following:
         self._looked = looked
         self._pace = pace or Pace()
         self._stop = stop or Stop()
-        self._delays = _delays()
+        self._delays = delays()
         self._lags: list[Lag] = []
         self._held: frozenset[str] = frozenset()
         self._look_again_at = 0.0
@@ -132,7 +131,7 @@ class Following:
             self._pulse.held_up(str(error))
             self._look()
             return False
-        self._delays = _delays()
+        self._delays = delays()
         self._pulse.held_up(None)
         self._look()
         return True
@@ -184,12 +183,3 @@ def _stand_by(session: Listening) -> None:
     until = time.monotonic() + STANDBY_SECONDS
     while (left := until - time.monotonic()) > 0:
         session.wait(left)
-
-
-def _delays() -> Iterator[float]:
-    """Seconds between attempts: doubled each time, and by chance less, so that not all who wait
-    for a server come at once."""
-    seconds = DELAY_SECONDS_MIN
-    while True:
-        yield random.uniform(seconds / 2, seconds)
-        seconds = min(2 * seconds, DELAY_SECONDS_MAX)

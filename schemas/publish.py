@@ -1,4 +1,4 @@
-"""The published contract: a JSON Schema document of the whole CloudEvent for each type."""
+"""The published contract: a JSON Schema of the whole CloudEvent for each type, and AsyncAPI."""
 
 import json
 from inspect import getdoc
@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from schemas import asyncapi
 from schemas.fields import ID_CHARACTERS_MAX, INTEGER_MAX, INTEGER_MIN, SOURCE_CHARACTERS_MAX
 from schemas.registry import TOUCHPOINTS
 from schemas.subject import Subject
@@ -102,6 +103,12 @@ def _optional(schema: dict[str, Any]) -> dict[str, Any]:
     return {"anyOf": [schema, {"type": "null"}]}
 
 
+def published() -> dict[str, dict[str, Any]]:
+    """All that is published, by the name of its file: the schemas, and the AsyncAPI document."""
+    schemas = documents()
+    return {**schemas, asyncapi.FILE: asyncapi.document(schemas)}
+
+
 def text_of(schema: dict[str, Any]) -> str:
     """The document as it stands in its file: keys sorted, so that it never changes by itself."""
     return json.dumps(schema, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
@@ -110,7 +117,7 @@ def text_of(schema: dict[str, Any]) -> str:
 def write(folder: Path = PUBLISHED) -> list[Path]:
     """Write every document into the folder, remove those of types that are gone; the paths."""
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = {folder / name: text_of(schema) for name, schema in documents().items()}
+    wanted = {folder / name: text_of(schema) for name, schema in published().items()}
     for stale in set(folder.glob("*.v*.json")) - set(wanted):
         stale.unlink()
     for path, text in wanted.items():

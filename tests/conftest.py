@@ -1,10 +1,10 @@
-"""What all tests share: how properties are tried, a server, and places for ledgers."""
+"""What all tests share: how properties are tried, servers, and places for ledgers."""
 
 import os
 
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["tests.servers.postgres", "tests.places"]
+pytest_plugins = ["tests.servers.postgres", "tests.servers.kafka", "tests.places"]
 
 settings.register_profile(
     "touchstone",

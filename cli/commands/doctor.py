@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import click
 
 from cli import exits
+from cli.kafka_options import brokers_in_environment, connection_from_environment
 from cli.output import Column, Record
 from cli.session import Session, pass_session
 from ledger.address import Address
@@ -87,6 +88,18 @@ def _quarantine(session: Session) -> str:
     return "empty"
 
 
+def _kafka(_: Session) -> str:
+    from consumers.cluster import Cluster
+
+    try:
+        connection = connection_from_environment()
+    except click.UsageError as error:
+        raise Unwell(error.format_message()) from None
+    with Cluster(connection) as cluster:
+        brokers = "1 broker" if cluster.brokers == 1 else f"{cluster.brokers} brokers"
+        return f"cluster {cluster.id}, {brokers}"
+
+
 CHECKS: tuple[Check, ...] = (
     ("store", _store),
     ("schema", _schema),
@@ -96,12 +109,17 @@ CHECKS: tuple[Check, ...] = (
     ("views", _views),
     ("quarantine", _quarantine),
 )
+KAFKA_CHECK: Check = ("kafka", _kafka)
+"""For those who have brokers in their environment."""
 
 
 @click.command()
 @pass_session
 def command(session: Session) -> int:
-    """Check store, schema, keys, clock, disk, views and quarantine; exit code 1 if any is off."""
+    """Check store, schema, keys, clock, disk, views and quarantine; exit code 1 if any is off.
+
+    Where the environment names brokers, Kafka too.
+    """
     address: Address = session.address
     address.check()
     found = list(_checked(session))
@@ -115,7 +133,8 @@ def command(session: Session) -> int:
 
 
 def _checked(session: Session) -> Iterator[Record]:
-    for name, check in CHECKS:
+    checks = (*CHECKS, KAFKA_CHECK) if brokers_in_environment() else CHECKS
+    for name, check in checks:
         try:
             detail, ok = check(session), True
         except Exception as error:

@@ -9,18 +9,17 @@ import click
 
 from cli import exits
 from cli.commands.projection import chosen_views, list_, workers_option
-from cli.following import Telling
-from cli.health import answering, writing
+from cli.following import Telling, gauges
+from cli.health import answering, health_options, writing
 from cli.session import Session, pass_session
 from cli.stopping import stopping
+from consumers.metrics import Metrics
 from ledger.intake import Stop
 from ledger.ledger import Ledger
 from projections.follower import PAGE_TOUCHPOINTS
 from projections.following import POLL_SECONDS, STUCK_SECONDS, Following, Pace
 from projections.pulse import Pulse
 from projections.rebuild import Interrupted
-
-PORT_MAX = 65_535
 
 
 @click.command()
@@ -39,10 +38,7 @@ PORT_MAX = 65_535
     "--stuck-after", type=click.FloatRange(1), default=STUCK_SECONDS, show_default=True,
     metavar="SECONDS", help="A view that is behind and has not moved for so long is stuck.",
 )  # fmt: skip
-@click.option(
-    "--health-port", type=click.IntRange(0, PORT_MAX), metavar="PORT",
-    help="Answer /healthz and /readyz at this port of 127.0.0.1; 0 takes a free one.",
-)  # fmt: skip
+@health_options
 @click.option(
     "--health", "health_file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
     help="Write the same into a file, each second.",
@@ -57,6 +53,7 @@ def command(
     poll: float,
     stuck_after: float,
     health_port: int | None,
+    health_host: str,
     health_file: Path | None,
 ) -> int:
     """Keep views up to date as touchpoints come, until interrupted. Without names, all views.
@@ -68,7 +65,12 @@ def command(
     pulse = Pulse(max(stuck_after, 2 * poll))
     telling = Telling(session.note)
     with session.ledger() as ledger, _until_stopped(session) as stop, ExitStack() as shown:
-        _show_health(session, pulse, health_port, health_file, shown)
+        if health_port is not None:
+            metrics = Metrics(lambda: gauges(pulse.health()))
+            answered = answering(pulse.health, health_port, host=health_host, metrics=metrics.told)
+            session.note(f"health: {shown.enter_context(answered)}/healthz")
+        if health_file is not None:
+            shown.enter_context(writing(pulse.health, health_file))
         following = Following(
             ledger,
             views,
@@ -92,16 +94,6 @@ def _until_stopped(session: Session) -> Iterator[Stop]:
             session.complain(str(interrupted))
             number = stop.signal or signal.SIGINT
             raise click.exceptions.Exit(exits.SIGNAL_BASE + number) from None
-
-
-def _show_health(
-    session: Session, pulse: Pulse, port: int | None, file: Path | None, shown: ExitStack
-) -> None:
-    if port is not None:
-        port = shown.enter_context(answering(pulse.health, port))
-        session.note(f"health: http://127.0.0.1:{port}/healthz")
-    if file is not None:
-        shown.enter_context(writing(pulse.health, file))
 
 
 def _end_of(ledger: Ledger) -> int:

@@ -5,15 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import click
+from rich.text import Text
 
 from cli import exits
 from cli.moments import shown_time
-from cli.output import Column, Record
+from cli.output import Column, Record, json_lines
 from cli.receipts import as_record, receipt_table
 from cli.session import Session, bring_up_to_date, confirm, no_follow_option, pass_session
 from ledger.ledger import Ledger
 from ledger.mapping import MappingInvalid, load_mapping
-from ledger.quarantine import DISCARDED, RECORDED, WAITING, Entry
+from ledger.quarantine import DISCARDED, RECORDED, WAITING, Entry, Received
 from ledger.receipt import Receipt
 from ledger.retrying import retry
 from schemas.fields import rfc3339
@@ -40,6 +41,8 @@ def _record(entry: Entry) -> Record:
 
 def _where(record: Record) -> str:
     context = record["context"]
+    if "offset" in context:
+        return f"{context['topic']}[{context['partition']}] at {context['offset']}"
     place = ", ".join(f"{k} {context[k]}" for k in ("line", "item", "row") if k in context)
     return f"{context.get('file', record['door'])}" + (f", {place}" if place else "")
 
@@ -78,9 +81,12 @@ def list_(session: Session, status: str, count: int | None) -> None:
 @command.command()
 @click.argument("number", metavar="ENTRY", type=int)
 @click.option("--bytes", "content", is_flag=True, help="Print the bytes as they were received.")
+@click.option("--headers", is_flag=True, help="Print the key and the headers that came with them.")
 @pass_session
-def show(session: Session, number: int, content: bool) -> None:
-    """Show one entry; with --bytes what was received, which may be personal, and nothing else."""
+def show(session: Session, number: int, content: bool, headers: bool) -> None:
+    """Show one entry; with --bytes or --headers only what was received, which may be personal."""
+    if content and headers:
+        raise click.UsageError("either --bytes or --headers")
     with session.ledger() as ledger, ledger.store.cursor() as cursor:
         entry = ledger.quarantine.entry(number, cursor)
         if entry is None:
@@ -88,12 +94,26 @@ def show(session: Session, number: int, content: bool) -> None:
         if content:
             sys.stdout.buffer.write(ledger.quarantine.bytes_of(number, cursor) + b"\n")
             return
+        beside = _beside(ledger.quarantine.received(entry, cursor)) if headers else None
+    if beside is not None:
+        session.printer.record(beside, lambda: [Text("\n".join(json_lines(beside)))])
+        return
     record = _record(entry)
 
     def layout() -> list[str]:
         return [f"[bold]{name:<12}[/bold] {_shown(value)}" for name, value in record.items()]
 
     session.printer.record(record, layout)
+
+
+def _beside(received: Received) -> Record:
+    """What came beside the bytes, as text; what is no UTF-8 with its bytes as escapes."""
+
+    def text(value: bytes | None) -> str | None:
+        return None if value is None else value.decode(errors="backslashreplace")
+
+    headers = [[name, text(value)] for name, value in received.headers]
+    return {"key": text(received.key), "headers": headers}
 
 
 def _shown(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""`touchstone schema`: the catalogue of touchpoints, and the JSON Schemas made from it."""
+"""`touchstone schema`: the catalogue of touchpoints, and the documents made from it."""
 
 from collections.abc import Iterator
 from inspect import getdoc
@@ -95,7 +95,7 @@ def _page(cls: type[Touchpoint]) -> Iterator[RenderableType]:
 @click.option("--yes", is_flag=True, help="Remove documents of types that are gone.")
 @pass_session
 def publish_(session: Session, /, folder: Path, yes: bool) -> None:
-    """Write the JSON Schema of every type into a folder.
+    """Write the published documents: JSON Schemas and AsyncAPI.
 
     Without FOLDER it is that of this installation.
     """

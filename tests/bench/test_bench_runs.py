@@ -6,9 +6,13 @@ import msgspec
 import pytest
 
 from bench.__main__ import main
+from bench.appending import WHOLE_WAY
+from bench.kafka import APPEND_ALONE, ours_of, reading_of, results_of
 from bench.measuring import Goal, Line, Result, alternately, compared
 from bench.memory import PROCESSES
 from bench.report import Report
+from consumers.client import CLIENTS
+from tests.servers.kafka_installation import installed
 
 SMALL = ("--touchpoints", "2000", "--customers", "100", "--rounds", "1", "--workers", "1", "2")
 
@@ -29,6 +33,7 @@ def test_every_comparison_runs_on_sqlite_and_is_reported(
     assert works.count("following in pages of 1,000") == 2
     assert ("memory of a rebuild, workers: 2" in works) == PROCESSES.is_dir()
     assert any(work.startswith("recorded to visible, p99") for work in works)
+    assert all(works.count(ours_of(client)) == 3 for client in CLIENTS)
     assert all(result.ours > 0 and result.theirs > 0 for result in report.results)
     assert {result.store for result in report.results} == {"SQLite"}
     shown = capsys.readouterr().out
@@ -54,6 +59,11 @@ def test_every_comparison_runs_on_postgresql_and_names_the_server(
         "64 concurrent callers, one touchpoint each", "stock save, 8 threads, one event each"
     ) in beaten  # fmt: skip
     assert any(work.startswith("recorded to visible, p99") for work, _ in beaten)
+    assert {
+        (ours_of(client), theirs)
+        for client in CLIENTS
+        for theirs in (reading_of(client), APPEND_ALONE, WHOLE_WAY)
+    } <= beaten
     assert all(result.ours > 0 and result.theirs > 0 for result in report.results)
     assert {result.store for result in report.results} == {"PostgreSQL"}
     assert report.machine.settings["fsync"] == "on"
@@ -84,6 +94,23 @@ def test_other_stores_need_node_and_say_so(
 
     assert ended.value.code == 2
     assert "node and npm of Node.js cannot be found" in capsys.readouterr().err
+
+
+def test_without_java_it_is_told_before_anything_is_measured(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    installed.cache_clear()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+
+    with pytest.raises(SystemExit) as ended:
+        run(tmp_path / "report.json", "--store", "sqlite")
+
+    assert ended.value.code == 2
+    told = capsys.readouterr().err
+    assert "needs Java" in told
+    assert "naming others with --only" in told
+    assert "recording" not in told
 
 
 @pytest.mark.parametrize("asked", [("--only", "callers"), ("--against", "emmett")])
@@ -120,6 +147,30 @@ def test_ours_is_held_against_the_fastest_of_theirs() -> None:
     result = compared("work", "ours", Line(("slow", "fast"), Goal(2.0, 3.0)), figures)
 
     assert (result.to_beat, result.ratio, result.reached) == ("fast", 2.0, "goal")
+
+
+@pytest.mark.parametrize(
+    ("reading", "append", "slower"),
+    [(60.0, 40.0, APPEND_ALONE), (30.0, 40.0, reading_of("client"))],
+)
+def test_consuming_is_judged_by_the_slower_of_reading_and_appending(
+    reading: float, append: float, slower: str
+) -> None:
+    figures = {
+        reading_of("client"): [reading],
+        APPEND_ALONE: [append],
+        WHOLE_WAY: [10.0],
+        ours_of("client"): [24.0],
+    }
+
+    results = results_of("client", Goal(0.5, 0.8), figures)
+
+    assert {result.to_beat: result.goal for result in results} == {
+        reading_of("client"): None,
+        APPEND_ALONE: None,
+        WHOLE_WAY: None,
+        slower: 0.5,
+    }
 
 
 @pytest.mark.parametrize(

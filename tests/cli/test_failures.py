@@ -13,7 +13,8 @@ import pytest
 from cli.exits import code_of
 from ledger.errors import Locked
 from tests.cli.running import Ran, Shell, order_line
-from tests.servers.postgres import Server, free_port
+from tests.servers.guarding import free_port
+from tests.servers.postgres import Server
 
 DAMAGED = b"Z"
 

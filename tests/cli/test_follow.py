@@ -194,6 +194,9 @@ def test_health_is_answered_by_http_and_tells_stuck_from_well(
         names = [(view["name"], view["lag"]) for view in told["views"]]
         assert names == [("customers", 0), ("tickets", 0), ("loyalty", 0), ("orders", 0)]
         assert fetched(port, "/else")[0] == 404
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            metrics = answer.read().decode().splitlines()
+        assert {"touchstone_up 1.0", 'touchstone_view_lag{view="orders"} 0.0'} <= set(metrics)
         _, err = follower.ended(signal.SIGTERM)
     assert "held up: a rebuild of this ledger is under way" in err
     assert f"stuck, {REBUILD_BACKLOG_MIN:,} touchpoints" in err

@@ -18,6 +18,9 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 
 LIBRARY_ROOMS: dict[str, tuple[str, ...]] = {
     "kafka": ("consumers",),
+    "confluent_kafka": ("consumers",),
+    "prometheus_client": ("consumers", "web"),
+    "structlog": ("cli", "consumers", "web"),
     "eventsourcing": ("ledger",),
     "psycopg": ("ledger",),
     "psycopg_pool": ("ledger",),

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from cli.main import COMMANDS
+from consumers.client import CLIENTS
 from tests.house.import_checks import (
     MAY_IMPORT,
     check_clock_and_chance,
@@ -52,7 +53,7 @@ def test_no_two_rooms_import_each_other() -> None:
 
 
 def test_the_command_line_leads_to_every_file() -> None:
-    loaded = [module for module, _ in COMMANDS.values()]
+    loaded = [module for module, _ in (*COMMANDS.values(), *CLIENTS.values())]
     found = unreached(room_files(), ENTRY, loaded)
     assert not found, told(found)
 

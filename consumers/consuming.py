@@ -1,0 +1,284 @@
+"""Consuming: records of Kafka into the ledger, each once, however it ends and begins again.
+
+A group of records is one append, and the offsets behind it are moved in the same transaction of
+the ledger; Kafka is told afterwards, for its own tools. So what is delivered again is refused by
+the ledger itself, and so is what somebody still has in hand who has lost his partitions.
+"""
+
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from consumers.client import Client, Message, Open, Partition, Subscription
+from consumers.cluster import Cluster
+from consumers.dead_letters import DeadLetters
+from consumers.errors import Fenced, OffsetsLost, TopicMissing
+from consumers.in_hand import Group, InHand
+from consumers.placing import Placing, standing
+from consumers.watch import Watch
+from ledger.errors import LedgerError, Locked, TrackingConflict, Unreachable
+from ledger.intake import Stop, prepared
+from ledger.ledger import Ledger
+from ledger.log import Outcome, Quarantined
+from ledger.quarantine import Received
+from ledger.receipt import Receipt
+from ledger.waiting import delays, pause
+
+DOOR = "kafka"
+POLL_SECONDS = 0.5
+LOOK_SECONDS = 5.0
+"""How often it is looked how far the ends are, and whether topics are still the same."""
+TOLD_MAX = 10
+"""How many refusals of a group are told one by one."""
+NOT_HELD = 2**63
+"""More than any offset."""
+PASSING = (Unreachable, Locked, TopicMissing)
+"""What passes by waiting."""
+
+Report = Callable[[str, int, int], None]
+
+
+@dataclass(slots=True)
+class Taken:
+    """What came, and what became of it. Tombstones are `skipped`, and no touchpoints."""
+
+    receipt: Receipt = field(default_factory=Receipt)
+    skipped: int = 0
+
+
+class Consuming:
+    """One consumer of a group. `taken` counts what it has taken in so far."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        cluster: Cluster,
+        subscription: Subscription,
+        open_client: Open,
+        *,
+        watch: Watch,
+        stop: Stop,
+        skip_lost: bool = False,
+        dead_letters: DeadLetters | None = None,
+        report: Report = lambda phase, done, total: None,
+    ) -> None:
+        self._ledger = ledger
+        self._cluster = cluster
+        self._subscription = subscription
+        self._open = open_client
+        self._watch = watch
+        self._stop = stop
+        self._dead_letters = dead_letters
+        self._report = report
+        self._placing = Placing(ledger, cluster, skip_lost=skip_lost)
+        self._log = structlog.get_logger("touchstone.consume").bind(group=subscription.group)
+        self._in_hand = InHand(ledger.log)
+        self._in_doubt = False
+        self._letters_wait = dead_letters is not None
+        self._look_at = 0.0
+        self._told_stands: frozenset[Partition] = frozenset()
+        self.taken = Taken(Receipt(head=ledger.log.head().position))
+
+    def run(self, *, once: bool = False) -> None:
+        """Consume until a stop is requested, or `once` to the end that the topics have now.
+
+        What cannot be reached is waited for. Raises TopicMissing, when a topic is not there at
+        the start, Fenced, when another consumer has taken over, and OffsetsLost.
+        """
+        topics = self._cluster.required(self._subscription.topics)
+        everything = [partition for topic in topics.values() for partition in topic.partitions]
+        until = _Until(self, self._cluster.ends(everything)) if once else None
+        with closing(self._in_hand), closing(self._open(self._subscription, self)) as client:
+            seconds = delays()
+            while not self._stop.requested:
+                try:
+                    if until and until.reached():
+                        break
+                    self._turn(client)
+                    seconds = delays()
+                except Fenced:
+                    with suppress(LedgerError):
+                        self._finish(client)
+                    raise
+                except PASSING as error:
+                    self._lost(error)
+                    pause(next(seconds), self._stop)
+            self._finish(client)
+            self._publish_letters()
+
+    def place(self, partitions: Collection[Partition]) -> Mapping[Partition, int]:
+        """See `consumers.client.Holder`."""
+        self._in_hand.settle()
+        return self._placing.place(partitions)
+
+    def give_up(self, partitions: Collection[Partition]) -> None:
+        """See `consumers.client.Holder`: whoever comes next finds the group in hand recorded."""
+        self._in_hand.settle()
+        self._placing.give_up(partitions)
+
+    def behind(self, ends: Mapping[Partition, int]) -> int:
+        """How many offsets the ledger lacks up to these ends, whoever reads them."""
+        topics = self._cluster.topics(self._subscription.topics)
+        ids = {name: topic.id for name, topic in topics.items()}
+        known = [partition for partition in ends if partition.topic in ids]
+        stands = standing(self._ledger, self._cluster.id, ids, known)
+        begins = self._cluster.bounds(known)
+        return sum(max(0, ends[p] - max(stands[p], begins[p].begin)) for p in known)
+
+    def report(self, done: int, total: int) -> None:
+        self._report("consuming", done, total)
+
+    def _turn(self, client: Client) -> None:
+        """Read a group while the one before is appended, then see what became of that."""
+        if self._in_doubt:
+            self._place_again(client)
+        try:
+            group = self._read(client)
+            self._finish(client)
+            if group.nexts and not self._in_doubt:
+                self._in_hand.begin(group, self._placing.moves(group.nexts))
+                self._placing.moved(group.nexts)
+        except BaseException:
+            self._in_doubt = True  # what was read is to be read again
+            raise
+        self._look(client)
+
+    def _read(self, client: Client) -> Group:
+        held = self._placing.stands
+        try:
+            # Where the ledger stands is what counts: what lies before that was taken in already.
+            delivered = client.poll(POLL_SECONDS)
+            messages = [m for m in delivered if m.offset >= held.get(m.partition, NOT_HELD)]
+        except OffsetsLost as error:  # placing it again tells why, unless it is another topic now
+            raise Unreachable(str(error)) from error
+        started = time.perf_counter()
+        nexts = {message.partition: message.offset + 1 for message in messages}
+        if not messages:  # behind what is never delivered, such as the marks of transactions
+            nexts = {p: at for p in list(held) if (at := client.position(p)) > held[p]}
+        items = [(self._received(m, m.value), None) for m in messages if m.value is not None]
+        submissions = prepared(self._ledger, items)
+        return Group(submissions, len(messages) - len(items), nexts, started)
+
+    def _received(self, message: Message, value: bytes) -> Received:
+        topic, number = message.partition
+        context = {
+            "topic": topic,
+            "topic_id": self._placing.topic_ids[topic],
+            "partition": number,
+            "offset": message.offset,
+        }
+        return Received(value, DOOR, context, message.headers, message.key)
+
+    def _finish(self, client: Client) -> None:
+        """See what became of the group in hand, and tell Kafka how far it is."""
+        try:
+            finished = self._in_hand.finish()
+        except TrackingConflict:
+            self._in_doubt = True
+            self._be_sure(client)
+            return
+        if finished is None:
+            return
+        group, appended = finished
+        receipt = appended.receipt
+        self.taken.receipt += receipt
+        self.taken.skipped += group.skipped
+        if self._watch.took(receipt, group.skipped, time.perf_counter() - group.started):
+            self._log.info("goes on")
+        if not receipt.complete:
+            self._tell_refusals(group, appended.outcomes)
+            self._letters_wait = True
+            self._look_at = 0.0
+        client.commit(group.nexts)
+
+    def _be_sure(self, client: Client) -> None:
+        """Somebody else has read on: stop, unless the group still knows this consumer.
+
+        Then it was the one before, with what he had in hand when he lost the partition.
+        """
+        self._log.warning("somebody else has moved a partition")
+        stands = self._placing.place(list(self._placing.stands))
+        client.commit(stands, wait=True)
+
+    def _publish_letters(self) -> None:
+        """Dead letters are in quarantine already, so what fails here is tried again later."""
+        if self._dead_letters is None or not self._letters_wait:
+            return
+        try:
+            self._dead_letters.publish()
+            self._letters_wait = False
+        except Unreachable as error:
+            self._log.warning("dead letters wait", reason=str(error))
+
+    def _place_again(self, client: Client) -> None:
+        self._in_doubt = True
+        self._in_hand.settle()
+        for partition, offset in self._placing.place(list(self._placing.stands)).items():
+            client.seek(partition, offset)
+        self._in_doubt = False
+
+    def _look(self, client: Client) -> None:
+        """See how far behind it is, and whether the topics are still those that were placed."""
+        held = frozenset(self._placing.stands)
+        if held == self._told_stands and time.monotonic() < self._look_at:
+            return
+        if held != self._told_stands:
+            self._log.info("holds", partitions=[str(partition) for partition in sorted(held)])
+            self._told_stands = held
+        self._publish_letters()
+        self._in_doubt = self._in_doubt or self._placing.renewed()
+        ends = self._cluster.ends(held)
+        stands = self._placing.stands
+        read = {partition: offset for partition, offset in stands.items() if offset}
+        if read and not self._in_hand.busy:  # what was told before may not have come through
+            client.commit(read)
+        self._ledger.log.head()  # who has nothing to record is to notice a lost ledger as well
+        if self._watch.sees({p: (stands[p], end) for p, end in ends.items() if p in stands}):
+            self._log.info("goes on")
+        self._look_at = time.monotonic() + LOOK_SECONDS
+
+    def _lost(self, error: Exception) -> None:
+        if self._watch.lost(str(error)):
+            self._log.warning("waiting", reason=str(error))
+        self._look_at = 0.0
+
+    def _tell_refusals(self, group: Group, outcomes: Sequence[Outcome]) -> None:
+        refused = [
+            (submission.received.context, outcome)
+            for submission, outcome in zip(group.submissions, outcomes, strict=True)
+            if isinstance(outcome, Quarantined)
+        ]
+        for context, outcome in refused[:TOLD_MAX]:
+            self._log.warning("quarantined", **_told(context, outcome))
+        if len(refused) > TOLD_MAX:
+            self._log.warning("quarantined more", count=len(refused) - TOLD_MAX)
+
+
+class _Until:
+    """The ends that were there at the start, and whether the ledger has come to all of them."""
+
+    def __init__(self, consuming: Consuming, ends: Mapping[Partition, int]) -> None:
+        self._consuming = consuming
+        self._ends = ends
+        self._at_first = consuming.behind(ends)
+        self._ask_at = 0.0
+
+    def reached(self) -> bool:
+        if time.monotonic() < self._ask_at:
+            return False
+        self._ask_at = time.monotonic() + POLL_SECONDS
+        behind = self._consuming.behind(self._ends)
+        self._consuming.report(self._at_first - behind, self._at_first)
+        return behind == 0
+
+
+def _told(context: Mapping[str, Any], outcome: Quarantined) -> dict[str, Any]:
+    """Where a record stands, and why it was refused: nothing of what is in it."""
+    refused = outcome.refused
+    places = {name: context[name] for name in ("topic", "partition", "offset")}
+    why = {"reason": refused.reason, "path": refused.path, "message": refused.message}
+    return {**places, **why, "entry": outcome.entry}

@@ -1,0 +1,92 @@
+"""Where partitions stand in the ledger: the tracking that makes every record count once.
+
+The name of a partition's tracking has the topic's id in it and no consumer group: a topic that is
+deleted and created again is another topic, and whoever reads a partition goes on where the ledger
+is.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+
+from consumers.client import Partition
+from consumers.cluster import Bounds, Cluster
+from consumers.errors import OffsetsLost
+from ledger.ledger import Ledger
+from ledger.log import Move, all_tracked
+
+
+def tracking_of(cluster_id: str, topic_id: str, number: int) -> str:
+    """The name under which the ledger keeps the next offset of a partition."""
+    return f"kafka:{cluster_id}:{topic_id}:{number}"
+
+
+def standing(
+    ledger: Ledger, cluster_id: str, topic_ids: Mapping[str, str], partitions: Iterable[Partition]
+) -> dict[Partition, int]:
+    """The next offset of each of the partitions as the ledger has it; 0 where it has none."""
+    names = {p: tracking_of(cluster_id, topic_ids[p.topic], p.number) for p in partitions}
+    with ledger.store.cursor() as cursor:
+        stands = all_tracked(names.values(), cursor)
+    return {partition: stands[name] for partition, name in names.items()}
+
+
+class Placing:
+    """The partitions that a consumer holds, and where each stands (see `consumers.client.Holder`).
+
+    With `skip_lost` it goes on behind records that are gone before they were read; otherwise that
+    is an error, since nobody has seen them.
+    """
+
+    def __init__(self, ledger: Ledger, cluster: Cluster, *, skip_lost: bool = False) -> None:
+        self._ledger = ledger
+        self._cluster = cluster
+        self._skip_lost = skip_lost
+        self.topic_ids: dict[str, str] = {}
+        self.stands: dict[Partition, int] = {}
+
+    def place(self, partitions: Collection[Partition]) -> dict[Partition, int]:
+        """Where to begin with each partition. Raises OffsetsLost or TopicMissing."""
+        topics = self._cluster.required({p.topic for p in partitions})
+        self.topic_ids.update((name, topic.id) for name, topic in topics.items())
+        stands = standing(self._ledger, self._cluster.id, self.topic_ids, partitions)
+        bounds = self._cluster.bounds(partitions)
+        placed = {p: self._within(p, stands[p], bounds[p]) for p in partitions}
+        self.stands.update(stands)
+        return placed
+
+    def give_up(self, partitions: Collection[Partition]) -> None:
+        for partition in partitions:
+            self.stands.pop(partition, None)
+
+    def moves(self, nexts: Mapping[Partition, int]) -> list[Move]:
+        """The moves of tracking that go with what was read up to these offsets."""
+        return [
+            Move(self._name(partition), self.stands[partition], offset)
+            for partition, offset in nexts.items()
+        ]
+
+    def moved(self, nexts: Mapping[Partition, int]) -> None:
+        """The ledger has taken those moves."""
+        self.stands.update(nexts)
+
+    def renewed(self) -> bool:
+        """Whether a topic of what is held was created again since it was placed."""
+        topics = self._cluster.topics(self.topic_ids)
+        return any(topic.id != self.topic_ids[name] for name, topic in topics.items())
+
+    def _name(self, partition: Partition) -> str:
+        return tracking_of(self._cluster.id, self.topic_ids[partition.topic], partition.number)
+
+    def _within(self, partition: Partition, stands: int, bounds: Bounds) -> int:
+        """Where to read on; the tracking itself stays until something was read."""
+        if stands > bounds.end:
+            raise OffsetsLost(
+                f"{partition} ends at {bounds.end}, but the ledger has read it up to {stands}: "
+                "the broker has lost records"
+            )
+        if 0 < stands < bounds.begin and not self._skip_lost:
+            raise OffsetsLost(
+                f"{partition} begins at {bounds.begin}, but the ledger stands at {stands}: "
+                f"{bounds.begin - stands} offsets were removed before they were read; "
+                "--skip-lost goes on behind them"
+            )
+        return max(stands, bounds.begin)
