@@ -74,14 +74,17 @@ class Client(Protocol):
     """
 
     def poll(self, seconds: float) -> Sequence[Message]:
-        """What has come, in the order of each partition; waits so long at most for the first."""
+        """What has come, in the order of each partition; waits so long at most for the first.
+
+        It may last some seconds longer while partitions are shared out, when nothing comes.
+        """
 
     def position(self, partition: Partition) -> int:
         """The next offset of a partition that is held: behind all that was delivered, and
-        behind what is never delivered, such as the marks of transactions."""
+        behind what is never delivered, such as the marks of transactions. 0 if it is not held."""
 
     def seek(self, partition: Partition, offset: int) -> None:
-        """Go on with a partition at another offset."""
+        """Go on with a partition at another offset, if it is held."""
 
     def commit(self, positions: Mapping[Partition, int], *, wait: bool = False) -> None:
         """Tell the group how far it is. Without `wait` nobody learns whether it came through.

@@ -3,9 +3,10 @@
 import logging
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, cast
+from operator import methodcaller
+from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as Delivered
@@ -23,7 +24,7 @@ from consumers.connection import REQUEST_SECONDS, Connection
 from consumers.errors import Fenced, OffsetsLost
 from ledger.errors import Denied, LedgerError, Unreachable
 
-CLOSE_SECONDS_MAX = 5
+CLOSE_SECONDS_MAX = 3
 QUEUE_BACKOFF_SECONDS = 0.02
 """How long a full queue waits before it is filled again; the library's own second is a pause."""
 AHEAD_GROUPS = 10
@@ -65,6 +66,11 @@ PASSING = frozenset({
 })  # fmt: skip
 UNSETTLED = frozenset({KafkaError.REBALANCE_IN_PROGRESS, KafkaError._IN_PROGRESS})
 """Partitions are being shared out, which says nothing about who is in the group."""
+Headers = Sequence[tuple[str, bytes | None]]
+_ASKED_FOR_HEADERS: Callable[[Delivered], Headers | None] = methodcaller("headers")
+"""Not by a call of Python's own: where a name is not UTF-8 the library returns half a list and an
+error besides, which the interpreter does not notice once it has sped up the call."""
+
 HOPELESS = frozenset({
     KafkaError._BAD_COMPRESSION,
     KafkaError._BAD_MSG,
@@ -261,10 +267,10 @@ class ConfluentClient:
         return found
 
 
-def _headers_of(delivered: Delivered) -> Sequence[tuple[str, bytes | None]]:
+def _headers_of(delivered: Delivered) -> Headers:
     """The headers of a record; none where a name is not UTF-8, which the library cannot tell."""
     try:
-        return cast("Sequence[tuple[str, bytes | None]]", delivered.headers() or ())
+        return _ASKED_FOR_HEADERS(delivered) or ()
     except (SystemError, UnicodeDecodeError):
         return ()
 

@@ -29,7 +29,7 @@ from consumers.errors import Fenced, OffsetsLost
 from consumers.log_in import check_log_in
 from ledger.errors import Denied, LedgerError, Unreachable
 
-CLOSE_SECONDS_MAX = 5
+CLOSE_SECONDS_MAX = 3
 JOINING_SECONDS_MAX = 5.0
 """How long a poll may last while partitions are shared out: members learn of it by heartbeats."""
 LEARNING_MAX = 3
@@ -231,15 +231,7 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
 
 
 class _Connections(KafkaConnectionManager):  # type: ignore[misc]
-    """Connections that give up at once when credentials are refused, and leave nothing open when
-    no broker is found. The library itself would try them until its time is up."""
-
-    def get_connection(self, node_id: Any, *options: Any, **named: Any) -> Any:
-        is_new = node_id not in self._conns
-        connection = super().get_connection(node_id, *options, **named)
-        if is_new:
-            connection.init_future.add_errback(self._failed, node_id)
-        return connection
+    """Connections of which nothing is left open when no broker is found."""
 
     def bootstrap(self, *options: Any, **named: Any) -> None:
         try:
@@ -248,10 +240,6 @@ class _Connections(KafkaConnectionManager):  # type: ignore[misc]
             self.close()
             self._net.close()
             raise
-
-    def _failed(self, node_id: Any, error: Exception) -> None:
-        if isinstance(error, UNAUTHENTICATED):
-            self._auth_failures[node_id] = error  # raised by the next that wants to connect
 
 
 class _NetClient(KafkaNetClient):  # type: ignore[misc]
