@@ -142,4 +142,5 @@ def _topic(described: Mapping[str, Any]) -> Topic:
 
 def _shown(topic_id: object) -> str:
     """22 characters of base64, as Kafka writes ids; brokers before 2.8 have none."""
-    return urlsafe_b64encode(UUID(str(topic_id)).bytes).decode().rstrip("=") if topic_id else ""
+    id_ = UUID(str(topic_id)) if topic_id else UUID(int=0)
+    return urlsafe_b64encode(id_.bytes).decode().rstrip("=") if id_.int else ""

@@ -22,6 +22,7 @@ from consumers.client import (
 )
 from consumers.connection import REQUEST_SECONDS, Connection
 from consumers.errors import Fenced, OffsetsLost
+from ledger.cloudevents import CONTENT_TYPE
 from ledger.errors import Denied, LedgerError, Unreachable
 
 CLOSE_SECONDS_MAX = 3
@@ -70,6 +71,10 @@ Headers = Sequence[tuple[str, bytes | None]]
 _ASKED_FOR_HEADERS: Callable[[Delivered], Headers | None] = methodcaller("headers")
 """Not by a call of Python's own: where a name is not UTF-8 the library returns half a list and an
 error besides, which the interpreter does not notice once it has sped up the call."""
+
+UNREADABLE: Headers = ((CONTENT_TYPE, b"\xff"),)
+"""Headers that nobody can read stand for those that the library cannot: the record is refused
+rather than taken for one that has none."""
 
 HOPELESS = frozenset({
     KafkaError._BAD_COMPRESSION,
@@ -268,11 +273,12 @@ class ConfluentClient:
 
 
 def _headers_of(delivered: Delivered) -> Headers:
-    """The headers of a record; none where a name is not UTF-8, which the library cannot tell."""
+    """The headers of a record; UNREADABLE where a name is not UTF-8, which the library cannot
+    tell."""
     try:
         return _ASKED_FOR_HEADERS(delivered) or ()
     except (SystemError, UnicodeDecodeError):
-        return ()
+        return UNREADABLE
 
 
 def _group_settings(subscription: Subscription) -> dict[str, Any]:
@@ -285,6 +291,7 @@ def _group_settings(subscription: Subscription) -> dict[str, Any]:
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
         "isolation.level": "read_committed",
+        "check.crcs": True,
         "auto.offset.reset": "error",
         "enable.partition.eof": True,
         "session.timeout.ms": session,

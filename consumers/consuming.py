@@ -78,6 +78,7 @@ class Consuming:
         self._log = structlog.get_logger("touchstone.consume").bind(group=subscription.group)
         self._in_hand = InHand(ledger.log)
         self._in_doubt = False
+        self._is_lost = False
         self._letters_wait = dead_letters is not None
         self._look_at = 0.0
         self._told_stands: frozenset[Partition] = frozenset()
@@ -108,12 +109,18 @@ class Consuming:
                     self._lost(error)
                     pause(next(seconds), self._stop)
             self._finish(client)
+            with suppress(LedgerError):  # it is the ledger that knows
+                self._tell_kafka(client, wait=True)
             self._publish_letters()
 
     def place(self, partitions: Collection[Partition]) -> Mapping[Partition, int]:
         """See `consumers.client.Holder`."""
         self._in_hand.settle()
-        return self._placing.place(partitions)
+        try:
+            return self._placing.place(partitions)
+        except OffsetsLost:
+            self._is_lost = True
+            raise
 
     def give_up(self, partitions: Collection[Partition]) -> None:
         """See `consumers.client.Holder`: whoever comes next finds the group in hand recorded."""
@@ -153,7 +160,10 @@ class Consuming:
             # Where the ledger stands is what counts: what lies before that was taken in already.
             delivered = client.poll(POLL_SECONDS)
             messages = [m for m in delivered if m.offset >= held.get(m.partition, NOT_HELD)]
-        except OffsetsLost as error:  # placing it again tells why, unless it is another topic now
+        except OffsetsLost as error:
+            if self._is_lost:
+                raise
+            # The client's word for it: placing it again tells why, unless it is another topic now.
             raise Unreachable(str(error)) from error
         started = time.perf_counter()
         nexts = {message.partition: message.offset + 1 for message in messages}
@@ -204,6 +214,12 @@ class Consuming:
         stands = self._placing.place(list(self._placing.stands))
         client.commit(stands, wait=True)
 
+    def _tell_kafka(self, client: Client, *, wait: bool = False) -> None:
+        """Tell it of all that is held how far the ledger is; nothing must be in hand."""
+        read = {partition: offset for partition, offset in self._placing.stands.items() if offset}
+        if read:
+            client.commit(read, wait=wait)
+
     def _publish_letters(self) -> None:
         """Dead letters are in quarantine already, so what fails here is tried again later."""
         if self._dead_letters is None or not self._letters_wait:
@@ -231,11 +247,10 @@ class Consuming:
             self._told_stands = held
         self._publish_letters()
         self._in_doubt = self._in_doubt or self._placing.renewed()
-        ends = self._cluster.ends(held)
+        ends = self._cluster.ends(self._placing.there)
         stands = self._placing.stands
-        read = {partition: offset for partition, offset in stands.items() if offset}
-        if read and not self._in_hand.busy:  # what was told before may not have come through
-            client.commit(read)
+        if not self._in_hand.busy:  # what Kafka was told before may not have come through
+            self._tell_kafka(client)
         self._ledger.log.head()  # who has nothing to record is to notice a lost ledger as well
         if self._watch.sees({p: (stands[p], end) for p, end in ends.items() if p in stands}):
             self._log.info("goes on")

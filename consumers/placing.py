@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from consumers.client import Partition
 from consumers.cluster import Bounds, Cluster
-from consumers.errors import OffsetsLost
+from consumers.errors import OffsetsLost, TopicMissing
 from ledger.ledger import Ledger
 from ledger.log import Move, all_tracked
 
@@ -42,14 +42,27 @@ class Placing:
         self._skip_lost = skip_lost
         self.topic_ids: dict[str, str] = {}
         self.stands: dict[Partition, int] = {}
+        self.there: set[Partition] = set()
 
     def place(self, partitions: Collection[Partition]) -> dict[Partition, int]:
-        """Where to begin with each partition. Raises OffsetsLost or TopicMissing."""
-        topics = self._cluster.required({p.topic for p in partitions})
+        """Where to begin with each partition. Raises OffsetsLost or TopicMissing.
+
+        One that is gone, from a topic that is deleted say, is held until the group notices: it
+        stays where the ledger has it, and is no reason to keep the others waiting.
+        """
+        names = {p.topic for p in partitions}
+        topics = self._cluster.topics(names)
         self.topic_ids.update((name, topic.id) for name, topic in topics.items())
+        for name in names.difference(self.topic_ids):
+            raise TopicMissing(f"there is no topic {name}")
         stands = standing(self._ledger, self._cluster.id, self.topic_ids, partitions)
-        bounds = self._cluster.bounds(partitions)
-        placed = {p: self._within(p, stands[p], bounds[p]) for p in partitions}
+        bounds = self._cluster.bounds(
+            [p for t in topics.values() for p in t.partitions if p in stands]
+        )
+        placed = {
+            p: self._within(p, stands[p], bounds[p]) if p in bounds else stands[p]
+            for p in partitions
+        }
         self.stands.update(stands)
         return placed
 
@@ -69,8 +82,12 @@ class Placing:
         self.stands.update(nexts)
 
     def renewed(self) -> bool:
-        """Whether a topic of what is held was created again since it was placed."""
-        topics = self._cluster.topics(self.topic_ids)
+        """Whether a topic of what is held was created again since it was placed.
+
+        Raises TopicMissing. Afterwards `there` is what is held and still is there.
+        """
+        topics = self._cluster.required({p.topic for p in self.stands})
+        self.there = {p for t in topics.values() for p in t.partitions}.intersection(self.stands)
         return any(topic.id != self.topic_ids[name] for name, topic in topics.items())
 
     def _name(self, partition: Partition) -> str:

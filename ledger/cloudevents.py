@@ -1,9 +1,9 @@
 """CloudEvents as transports carry them: headers and bodies to structured JSON, and back out.
 
 The rules are those of the protocol bindings of CloudEvents 1.0. In structured mode the body is
-the event. In binary mode the attributes stand in headers, named `ce_…` on Kafka and `ce-…` over
-HTTP, and the body is the event's data. What bears no mark of either is taken for a plain JSON
-touchpoint, with the same names.
+the event. In binary mode the attributes stand in headers, named `ce_…` on Kafka, and the body is
+the event's data. What bears no mark of either is taken for a plain JSON touchpoint, with the same
+names.
 """
 
 from typing import Any
@@ -22,7 +22,7 @@ CONTENT_TYPE = "content-type"
 STRUCTURED = "application/cloudevents"
 STRUCTURED_JSON = "application/cloudevents+json"
 JSON_ENDINGS = ("/json", "+json")
-PREFIXES = ("ce_", "ce-")
+PREFIX = "ce_"
 
 _NAMED = ("sequence", "correlationid", "causationid", "traceparent")
 _encode = msgspec.json.Encoder().encode
@@ -36,7 +36,7 @@ def structured(raw: bytes, headers: Headers) -> bytes:
     """
     if not headers:
         return raw
-    named = {name.lower(): value for name, value in headers}
+    named = _marks(headers)
     content_type = _text(named.get(CONTENT_TYPE), CONTENT_TYPE)
     form = content_type.partition(";")[0].strip().lower()
     if form.startswith(STRUCTURED):
@@ -44,9 +44,24 @@ def structured(raw: bytes, headers: Headers) -> bytes:
             raise Refused("content_type", CONTENT_TYPE, f"of CloudEvents only {STRUCTURED_JSON}")
         return raw
     attributes = {
-        name[3:]: _text(value, name) for name, value in named.items() if name.startswith(PREFIXES)
+        name.removeprefix(PREFIX): _text(value, name)
+        for name, value in named.items()
+        if name.startswith(PREFIX)
     }
     return _from_binary(raw, attributes, form) if attributes else raw
+
+
+def _marks(headers: Headers) -> dict[str, bytes | None]:
+    """The headers that say what a record is; what else a transport brings is its own affair."""
+    found: dict[str, bytes | None] = {}
+    for given, value in headers:
+        name = given.lower()
+        if name != CONTENT_TYPE and not name.startswith(PREFIX):
+            continue
+        if name in found:
+            raise Refused("repeated", name, "the header is there more than once")
+        found[name] = value
+    return found
 
 
 def _from_binary(raw: bytes, attributes: dict[str, str], form: str) -> bytes:

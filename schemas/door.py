@@ -3,6 +3,7 @@
 import difflib
 import re
 from functools import cache
+from itertools import islice
 from typing import Annotated, Any, Generic, Literal, Required, TypeVar
 
 import msgspec
@@ -21,6 +22,9 @@ from schemas.touchpoint import Touchpoint
 TOUCHPOINT_BYTES_MAX = 1_048_576
 """The longest touchpoint that is read, in bytes of JSON."""
 
+NAME_CHARACTERS_MAX, NAMES_MAX = 60, 40
+"""How much of a path an error shows."""
+
 D = TypeVar("D")
 _EXTENSION_NAME = re.compile(r"[a-z0-9]{1,20}")
 _EXTENSIONS_MAX = 32
@@ -35,9 +39,9 @@ class Refused(ValueError):
     """
 
     def __init__(self, reason: str, path: str, message: str) -> None:
-        super().__init__(f"{path}: {message}" if path else message)
+        self.path = _printable(path)  # the names in it may come from outside
+        super().__init__(f"{self.path}: {message}" if path else message)
         self.reason = reason
-        self.path = path
         self.message = message
 
 
@@ -165,7 +169,7 @@ def _extensions(wire: dict[str, Any]) -> dict[str, Any] | None:
 
 def _check_extension(name: str, value: object) -> None:
     if not _EXTENSION_NAME.fullmatch(name):
-        raise Refused("unknown_field", _printable(name), "not a field of the envelope")
+        raise Refused("unknown_field", name, "not a field of the envelope")
     whole = isinstance(value, int) and INTEGER_MIN <= value <= INTEGER_MAX
     text = isinstance(value, str) and len(value) <= _EXTENSION_CHARACTERS_MAX and "\0" not in value
     if not (whole or text):
@@ -192,7 +196,7 @@ def _refusal(error: ValidationError, type_name: str | None = None) -> Refused:
     """Say the first error in our words: its code, the path of the field, what was expected."""
     errors = error.errors(include_url=False, include_context=False, include_input=False)
     first = errors[0]
-    path = ".".join(_printable(str(part)) for part in _public(first["loc"], type_name))
+    path = ".".join(map(str, _public(first["loc"], type_name)))
     reason, message = _SAID_OTHERWISE.get(first["type"], (first["type"], first["msg"]))
     if reason == "form" and path.endswith(".amount"):
         message = _AMOUNT_EXPECTED
@@ -210,7 +214,11 @@ def _public(loc: tuple[int | str, ...], type_name: str | None) -> tuple[int | st
     return loc
 
 
-def _printable(part: str) -> str:
-    """A field name as an error may show it: short, and free of control characters."""
-    clean = "".join(c if c.isprintable() else "?" for c in part[:60])
-    return clean + ("…" if len(part) > 60 else "")
+def _printable(path: str) -> str:
+    """A path as an error may show it: each name short, and free of control characters."""
+    names = (_short("".join(c if c.isprintable() else "?" for c in n)) for n in path.split("."))
+    return ".".join(islice(names, NAMES_MAX))
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= NAME_CHARACTERS_MAX else f"{name[:NAME_CHARACTERS_MAX]}…"

@@ -1,4 +1,4 @@
-"""What processes do that are stopped, killed and cut off: append, follow, run a command."""
+"""What processes do that are stopped, killed and cut off: append, consume, follow, a command."""
 
 import json
 import os
@@ -17,8 +17,9 @@ from ledger.intake import append
 from ledger.ledger import open_ledger
 from ledger.log import Quarantined
 from ledger.quarantine import Received
+from tests.crash.consuming_door import consume
 
-__all__ = ["_append", "_projection", "command", "follow_on", "take_lines"]
+__all__ = ["_append", "_projection", "command", "consume", "follow_on", "take_lines"]
 FULLEST_GROUP = 20
 
 

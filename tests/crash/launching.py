@@ -115,9 +115,9 @@ def launcher(folder: Path) -> Iterator[Launcher]:
             opened.end()
 
 
-def wait_until(reached: Callable[[], bool]) -> None:
+def wait_until(reached: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
     """Return when it has come to that; fail when it does not."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + seconds
     while not reached():
         assert time.monotonic() < deadline, "it did not come to that"
         time.sleep(0.005)

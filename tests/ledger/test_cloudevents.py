@@ -31,7 +31,7 @@ def in_headers(mark: str = "ce_", **changes: object) -> list[tuple[str, bytes | 
         (BODY, in_headers()),
         (BODY, [("content-type", b"application/json; charset=utf-8"), *in_headers()]),
         (BODY, [("content-type", b"application/vnd.shop+json"), *in_headers()]),
-        (BODY, in_headers(mark="ce-")),
+        (line(EVENT), [("ce-id", b"of another transport")]),
         (BODY, in_headers(mark="CE_")),
     ],
 )
@@ -50,6 +50,10 @@ def test_every_mode_gives_the_same_touchpoint(raw: bytes, headers: Headers) -> N
         (b'{}, "id": "8"', in_headers(), "json_invalid", "data"),
         (b"[" * 100_000, in_headers(), "json_invalid", "data"),
         (BODY, [("ce_id", b"\xff")], "encoding", "ce_id"),
+        (BODY, [("ce_\0x", b"\xff")], "encoding", "ce_?x"),
+        (BODY, [("ce_" + "x" * 1_000, b"\xff")], "encoding", "ce_" + "x" * 57 + "…"),
+        (BODY, [("ce_" + "x." * 1_000, b"\xff")], "encoding", "ce_x" + ".x" * 39),
+        (BODY, [*in_headers(), ("CE_ID", b"7")], "repeated", "ce_id"),
         (BODY, [*in_headers(), ("ce_data", b"{}")], "unknown_field", "data"),
     ],
 )  # fmt: skip
