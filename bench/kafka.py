@@ -228,10 +228,10 @@ class _Consuming(Consuming):
 class _Timed(Watch):
     took_at = 0.0
 
-    def took(self, receipt: Receipt, skipped: int, seconds: float) -> None:
-        super().took(receipt, skipped, seconds)
+    def took(self, receipt: Receipt, skipped: int, seconds: float) -> bool:
         if receipt.received:
             self.took_at = time.perf_counter()
+        return super().took(receipt, skipped, seconds)
 
 
 class _Ending:

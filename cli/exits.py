@@ -2,7 +2,7 @@
 
 import sqlite3
 
-from consumers.errors import ClientMissing, Fenced, OffsetsLost, TopicMissing
+from consumers.errors import ClientMissing, Fenced, OffsetsLost, TopicMissing, TopicRenewed
 from ledger.decisions import IdTaken
 from ledger.errors import (
     BackupUnusable,
@@ -41,6 +41,7 @@ _OF_ERRORS: tuple[tuple[type[Exception], int], ...] = (
     (Locked, LOCKED),
     (NothingEarlier, NOT_FOUND),
     (TopicMissing, NOT_FOUND),
+    (TopicRenewed, NOT_FOUND),
     (ClientMissing, USAGE),
     (BadAddress, USAGE),
     (TrackingConflict, CONFLICT),

@@ -9,7 +9,7 @@ from consumers.connection import Connection
 from consumers.errors import ClientMissing
 
 FETCH_BYTES_MAX = 16 * 1024 * 1024
-"""What a client fetches ahead: with the group in hand, this bounds memory, whatever the lag."""
+"""What a client fetches ahead, in bytes as they come over the wire, whatever the lag."""
 SESSION_SECONDS = 45.0
 POLL_SECONDS_MAX = 300.0
 """How long a group may take before Kafka gives its partitions to somebody else."""
@@ -69,7 +69,7 @@ class Holder(Protocol):
 class Client(Protocol):
     """A member of a consumer group. Partitions are handed over cooperatively.
 
-    Every call raises Unreachable, Denied, Fenced or OffsetsLost in words for people. Short
+    Every call raises Unreachable, Denied, Fenced or OutOfRange in words for people. Short
     interruptions are not errors: nothing comes then.
     """
 

@@ -21,7 +21,7 @@ from consumers.client import (
     Subscription,
 )
 from consumers.connection import REQUEST_SECONDS, Connection
-from consumers.errors import Fenced, OffsetsLost
+from consumers.errors import Fenced, OutOfRange
 from ledger.cloudevents import CONTENT_TYPE
 from ledger.errors import Denied, LedgerError, Unreachable
 
@@ -375,7 +375,7 @@ def _in_our_words(error: KafkaError) -> LedgerError:
     if code in REFUSED:
         return Denied(f"Kafka refuses: {name}")
     if code in GONE:
-        return OffsetsLost(f"offsets are out of range: {name}")
+        return OutOfRange(f"offsets are out of range: {name}")
     if code in PASSING or error.retriable():
         return Unreachable(f"Kafka does not answer: {name}")
     return LedgerError(f"Kafka: {name}")

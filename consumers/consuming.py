@@ -6,7 +6,7 @@ the ledger itself, and so is what somebody still has in hand who has lost his pa
 """
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,12 +16,13 @@ import structlog
 from consumers.client import Client, Message, Open, Partition, Subscription
 from consumers.cluster import Cluster
 from consumers.dead_letters import DeadLetters
-from consumers.errors import Fenced, OffsetsLost, TopicMissing
+from consumers.ends import Ends, Report
+from consumers.errors import TopicMissing
 from consumers.in_hand import Group, InHand
-from consumers.placing import Placing, standing
+from consumers.placing import Placing
 from consumers.watch import Watch
 from ledger.errors import LedgerError, Locked, TrackingConflict, Unreachable
-from ledger.intake import Stop, prepared
+from ledger.intake import GROUP_BYTES_MAX, Stop, prepared
 from ledger.ledger import Ledger
 from ledger.log import Outcome, Quarantined
 from ledger.quarantine import Received
@@ -34,12 +35,8 @@ LOOK_SECONDS = 5.0
 """How often it is looked how far the ends are, and whether topics are still the same."""
 TOLD_MAX = 10
 """How many refusals of a group are told one by one."""
-NOT_HELD = 2**63
-"""More than any offset."""
 PASSING = (Unreachable, Locked, TopicMissing)
 """What passes by waiting."""
-
-Report = Callable[[str, int, int], None]
 
 
 @dataclass(slots=True)
@@ -78,8 +75,7 @@ class Consuming:
         self._log = structlog.get_logger("touchstone.consume").bind(group=subscription.group)
         self._in_hand = InHand(ledger.log)
         self._in_doubt = False
-        self._is_lost = False
-        self._letters_wait = dead_letters is not None
+        self._letters_at = 0.0
         self._look_at = 0.0
         self._told_stands: frozenset[Partition] = frozenset()
         self.taken = Taken(Receipt(head=ledger.log.head().position))
@@ -88,56 +84,51 @@ class Consuming:
         """Consume until a stop is requested, or `once` to the end that the topics have now.
 
         What cannot be reached is waited for. Raises TopicMissing, when a topic is not there at
-        the start, Fenced, when another consumer has taken over, and OffsetsLost.
+        the start, Fenced, when another consumer has taken over, OffsetsLost, and TopicRenewed,
+        when an end that was there at the start cannot be reached any more.
         """
         topics = self._cluster.required(self._subscription.topics)
-        everything = [partition for topic in topics.values() for partition in topic.partitions]
-        until = _Until(self, self._cluster.ends(everything)) if once else None
+        until = Ends(self._ledger, self._cluster, topics, self._report) if once else None
+        if self._dead_letters:
+            self._dead_letters.prepare()
         with closing(self._in_hand), closing(self._open(self._subscription, self)) as client:
-            seconds = delays()
-            while not self._stop.requested:
-                try:
-                    if until and until.reached():
-                        break
-                    self._turn(client)
-                    seconds = delays()
-                except Fenced:
-                    with suppress(LedgerError):
-                        self._finish(client)
-                    raise
-                except PASSING as error:
-                    self._lost(error)
-                    pause(next(seconds), self._stop)
+            try:
+                self._go_on(client, until)
+            except LedgerError:
+                self._settle_accounts(client)
+                raise
+            self._settle_accounts(client)
+
+    def _go_on(self, client: Client, until: Ends | None) -> None:
+        seconds = delays()
+        while not self._stop.requested:
+            try:
+                if until and until.reached():
+                    return
+                self._turn(client)
+                seconds = delays()
+            except PASSING as error:
+                self._lost(error)
+                pause(next(seconds), self._stop)
+
+    def _settle_accounts(self, client: Client) -> None:
+        """Count the group in hand, and tell Kafka how far it is; it is the ledger that knows."""
+        with suppress(LedgerError):
             self._finish(client)
-            with suppress(LedgerError):  # it is the ledger that knows
-                self._tell_kafka(client, wait=True)
-            self._publish_letters()
+        with suppress(LedgerError):
+            self._tell_kafka(client, wait=True)
+        self._letters_at = 0.0
+        self._publish_letters()
 
     def place(self, partitions: Collection[Partition]) -> Mapping[Partition, int]:
         """See `consumers.client.Holder`."""
         self._in_hand.settle()
-        try:
-            return self._placing.place(partitions)
-        except OffsetsLost:
-            self._is_lost = True
-            raise
+        return self._placing.place(partitions)
 
     def give_up(self, partitions: Collection[Partition]) -> None:
         """See `consumers.client.Holder`: whoever comes next finds the group in hand recorded."""
         self._in_hand.settle()
         self._placing.give_up(partitions)
-
-    def behind(self, ends: Mapping[Partition, int]) -> int:
-        """How many offsets the ledger lacks up to these ends, whoever reads them."""
-        topics = self._cluster.topics(self._subscription.topics)
-        ids = {name: topic.id for name, topic in topics.items()}
-        known = [partition for partition in ends if partition.topic in ids]
-        stands = standing(self._ledger, self._cluster.id, ids, known)
-        begins = self._cluster.bounds(known)
-        return sum(max(0, ends[p] - max(stands[p], begins[p].begin)) for p in known)
-
-    def report(self, done: int, total: int) -> None:
-        self._report("consuming", done, total)
 
     def _turn(self, client: Client) -> None:
         """Read a group while the one before is appended, then see what became of that."""
@@ -148,30 +139,36 @@ class Consuming:
             self._finish(client)
             if group.nexts and not self._in_doubt:
                 self._in_hand.begin(group, self._placing.moves(group.nexts))
-                self._placing.moved(group.nexts)
         except BaseException:
             self._in_doubt = True  # what was read is to be read again
             raise
+        self._publish_letters()
         self._look(client)
 
     def _read(self, client: Client) -> Group:
-        held = self._placing.stands
-        try:
-            # Where the ledger stands is what counts: what lies before that was taken in already.
-            delivered = client.poll(POLL_SECONDS)
-            messages = [m for m in delivered if m.offset >= held.get(m.partition, NOT_HELD)]
-        except OffsetsLost as error:
-            if self._is_lost:
-                raise
-            # The client's word for it: placing it again tells why, unless it is another topic now.
-            raise Unreachable(str(error)) from error
+        ahead = self._placing.ahead
+        # Where the ledger stands is what counts: what lies before that was taken in already.
+        polled = client.poll(POLL_SECONDS)
+        messages = [m for m in polled if m.partition in ahead and m.offset >= ahead[m.partition]]
+        messages = self._no_more_than_bearable(messages, client)
         started = time.perf_counter()
         nexts = {message.partition: message.offset + 1 for message in messages}
         if not messages:  # behind what is never delivered, such as the marks of transactions
-            nexts = {p: at for p in list(held) if (at := client.position(p)) > held[p]}
+            nexts = {p: at for p in list(ahead) if (at := client.position(p)) > ahead[p]}
         items = [(self._received(m, m.value), None) for m in messages if m.value is not None]
         submissions = prepared(self._ledger, items)
         return Group(submissions, len(messages) - len(items), nexts, started)
+
+    def _no_more_than_bearable(self, messages: list[Message], client: Client) -> list[Message]:
+        """Those that make up a group by their size; the others are to be delivered again."""
+        size = 0
+        for count, message in enumerate(messages):
+            size += len(message.value or b"")
+            if size > GROUP_BYTES_MAX and count:
+                for late in reversed(messages[count:]):  # the first of a partition comes last
+                    client.seek(late.partition, late.offset)
+                return messages[:count]
+        return messages
 
     def _received(self, message: Message, value: bytes) -> Received:
         topic, number = message.partition
@@ -195,14 +192,13 @@ class Consuming:
             return
         group, appended = finished
         receipt = appended.receipt
+        self._placing.moved(group.nexts)
         self.taken.receipt += receipt
         self.taken.skipped += group.skipped
         if self._watch.took(receipt, group.skipped, time.perf_counter() - group.started):
             self._log.info("goes on")
         if not receipt.complete:
             self._tell_refusals(group, appended.outcomes)
-            self._letters_wait = True
-            self._look_at = 0.0
         client.commit(group.nexts)
 
     def _be_sure(self, client: Client) -> None:
@@ -221,18 +217,20 @@ class Consuming:
             client.commit(read, wait=wait)
 
     def _publish_letters(self) -> None:
-        """Dead letters are in quarantine already, so what fails here is tried again later."""
-        if self._dead_letters is None or not self._letters_wait:
+        """Some dead letters, now and then: they are in quarantine, and none of them is urgent."""
+        if self._dead_letters is None or time.monotonic() < self._letters_at:
             return
+        more = False
         try:
             self._dead_letters.publish()
-            self._letters_wait = False
-        except Unreachable as error:
+            more = self._dead_letters.waits()
+        except LedgerError as error:
             self._log.warning("dead letters wait", reason=str(error))
+        self._letters_at = time.monotonic() + (0 if more else LOOK_SECONDS)
 
     def _place_again(self, client: Client) -> None:
         self._in_doubt = True
-        self._in_hand.settle()
+        self._finish(client)
         for partition, offset in self._placing.place(list(self._placing.stands)).items():
             client.seek(partition, offset)
         self._in_doubt = False
@@ -245,8 +243,8 @@ class Consuming:
         if held != self._told_stands:
             self._log.info("holds", partitions=[str(partition) for partition in sorted(held)])
             self._told_stands = held
-        self._publish_letters()
-        self._in_doubt = self._in_doubt or self._placing.renewed()
+        renewed = self._placing.renewed()
+        self._in_doubt = self._in_doubt or renewed
         ends = self._cluster.ends(self._placing.there)
         stands = self._placing.stands
         if not self._in_hand.busy:  # what Kafka was told before may not have come through
@@ -271,24 +269,6 @@ class Consuming:
             self._log.warning("quarantined", **_told(context, outcome))
         if len(refused) > TOLD_MAX:
             self._log.warning("quarantined more", count=len(refused) - TOLD_MAX)
-
-
-class _Until:
-    """The ends that were there at the start, and whether the ledger has come to all of them."""
-
-    def __init__(self, consuming: Consuming, ends: Mapping[Partition, int]) -> None:
-        self._consuming = consuming
-        self._ends = ends
-        self._at_first = consuming.behind(ends)
-        self._ask_at = 0.0
-
-    def reached(self) -> bool:
-        if time.monotonic() < self._ask_at:
-            return False
-        self._ask_at = time.monotonic() + POLL_SECONDS
-        behind = self._consuming.behind(self._ends)
-        self._consuming.report(self._at_first - behind, self._at_first)
-        return behind == 0
 
 
 def _told(context: Mapping[str, Any], outcome: Quarantined) -> dict[str, Any]:

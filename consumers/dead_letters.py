@@ -6,7 +6,7 @@ one may be published twice.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import suppress
 
 import structlog
 
@@ -27,6 +27,8 @@ from ledger.quarantine import WAITING, Entry, Received
 
 DOOR = "kafka"
 ENTRIES_MAX = 100
+LETTERS_MAX = 500
+"""How many are published in one go: whoever consumes has other things to do as well."""
 PREFIX = "touchstone_"
 """Of the names of the headers that say why a record was refused, and where it came from."""
 REASONS = 7
@@ -47,40 +49,36 @@ class DeadLetters:
         self._name = ""
         """That of the tracking; known once the topic was asked for."""
 
+    def prepare(self) -> Destination:
+        """Make the topic if it is missing. Raises LedgerError when it is none for letters."""
+        destination = destination_of(self._cluster, self._topic, create=True)
+        self._name = f"dead-letters:{self._cluster.id}:{destination.id}"
+        return destination
+
     def waits(self) -> bool:
         """Whether there is something to publish: one small query."""
         return not self._name or bool(self._waiting(1))
 
     def publish(self) -> int:
-        """Publish all that waits, and return how many that were; the topic is made if missing.
+        """Publish what waits, LETTERS_MAX or a few more, and return how many that were.
 
         Where somebody else does it just now, it is left to him. Whatever is raised, calling it
         again is all that is needed: Unreachable passes, other errors (such as a topic that is
         compacted) may not.
         """
-        destination = destination_of(self._cluster, self._topic, create=True)
-        self._name = f"dead-letters:{self._cluster.id}:{destination.id}"
+        if not self.waits():
+            return 0
+        destination = self.prepare()
         count = 0
-        while self.waits():  # asked again behind the claim: for those who were turned away
-            with ExitStack() as claim:
-                try:
-                    claim.enter_context(self._ledger.store.exclusively(self._name))
-                except Locked:
-                    break
-                count += self._publish_some(destination)
+        with suppress(Locked), self._ledger.store.exclusively(self._name):
+            while count < LETTERS_MAX and (entries := self._waiting(ENTRIES_MAX)):
+                for batch in batches(self._letters(entries), destination):
+                    self._send(batch, destination)
+                    self._move(batch[-1][0])
+                    count += len(batch)
+                self._move(entries[-1].entry)
         if count:
             self._log.info("published", count=count, entry=self._published())
-        return count
-
-    def _publish_some(self, destination: Destination) -> int:
-        count = 0
-        entries = self._waiting(ENTRIES_MAX)
-        for batch in batches(self._letters(entries), destination):
-            self._send(batch, destination)
-            self._move(batch[-1][0])
-            count += len(batch)
-        if entries:
-            self._move(entries[-1].entry)
         return count
 
     def _send(self, batch: Sequence[Numbered], destination: Destination) -> None:

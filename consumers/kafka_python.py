@@ -25,7 +25,7 @@ from consumers.client import (
     Subscription,
 )
 from consumers.connection import REQUEST_SECONDS, Connection
-from consumers.errors import Fenced, OffsetsLost
+from consumers.errors import Fenced, OutOfRange
 from consumers.log_in import check_log_in
 from ledger.errors import Denied, LedgerError, Unreachable
 
@@ -103,6 +103,9 @@ class KafkaPythonClient:
         try:
             with in_our_words():
                 found = self._joined_and_polled(seconds)
+        except OutOfRange:
+            self._read_again()
+            raise
         except Unreachable:  # the library goes on trying
             self._read_again()
             time.sleep(max(0.0, until - time.monotonic()))
@@ -298,7 +301,7 @@ def in_our_words() -> Iterator[None]:
     except REFUSED as error:
         raise Denied(f"Kafka refuses: {type(error).__name__}") from error
     except GONE as error:
-        raise OffsetsLost(f"offsets are out of range: {type(error).__name__}") from error
+        raise OutOfRange(f"offsets are out of range: {type(error).__name__}") from error
     except kafka_errors.KafkaError as error:
         if isinstance(error.__cause__, LedgerError):  # raised by the holder in a callback
             raise error.__cause__ from None

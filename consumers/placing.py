@@ -32,6 +32,7 @@ def standing(
 class Placing:
     """The partitions that a consumer holds, and where each stands (see `consumers.client.Holder`).
 
+    `stands` is what the ledger has confirmed, `ahead` what it will be with the group in hand.
     With `skip_lost` it goes on behind records that are gone before they were read; otherwise that
     is an error, since nobody has seen them.
     """
@@ -42,6 +43,7 @@ class Placing:
         self._skip_lost = skip_lost
         self.topic_ids: dict[str, str] = {}
         self.stands: dict[Partition, int] = {}
+        self.ahead: dict[Partition, int] = {}
         self.there: set[Partition] = set()
 
     def place(self, partitions: Collection[Partition]) -> dict[Partition, int]:
@@ -64,22 +66,29 @@ class Placing:
             for p in partitions
         }
         self.stands.update(stands)
+        self.ahead.update(stands)
         return placed
 
     def give_up(self, partitions: Collection[Partition]) -> None:
         for partition in partitions:
             self.stands.pop(partition, None)
+            self.ahead.pop(partition, None)
 
     def moves(self, nexts: Mapping[Partition, int]) -> list[Move]:
-        """The moves of tracking that go with what was read up to these offsets."""
-        return [
-            Move(self._name(partition), self.stands[partition], offset)
+        """The moves of tracking that go with a group that was read up to these offsets.
+
+        They are taken for made from now on.
+        """
+        moves = [
+            Move(self._name(partition), self.ahead[partition], offset)
             for partition, offset in nexts.items()
         ]
+        self.ahead.update(nexts)
+        return moves
 
     def moved(self, nexts: Mapping[Partition, int]) -> None:
-        """The ledger has taken those moves."""
-        self.stands.update(nexts)
+        """The ledger has made those moves."""
+        self.stands.update((p, offset) for p, offset in nexts.items() if p in self.stands)
 
     def renewed(self) -> bool:
         """Whether a topic of what is held was created again since it was placed.

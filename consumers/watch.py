@@ -186,10 +186,6 @@ class RelayWatch:
         """The broker or the ledger does not answer; whether that is news."""
         return self._condition.lost(reason, BROKER, LEDGER)
 
-    def found(self) -> None:
-        """Both answer again."""
-        self._condition.answered(BROKER, LEDGER)
-
     def health(self) -> RelayHealth:
         """How the relay is doing now."""
         judged, relayed = self._condition.judged(), self._relayed

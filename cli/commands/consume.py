@@ -22,10 +22,10 @@ from consumers.cluster import Cluster
 from consumers.connection import Connection
 from consumers.consuming import Consuming, Taken
 from consumers.dead_letters import DeadLetters
-from consumers.errors import Fenced, OffsetsLost
 from consumers.producing import Producer
 from consumers.status import PartitionStatus, statuses
 from consumers.watch import Watch
+from ledger.errors import LedgerError
 from ledger.intake import Stop
 from ledger.ledger import Ledger
 
@@ -149,8 +149,9 @@ def _consume(session: Session, ledger: Ledger, wanted: _Wanted, stop: Stop) -> i
         )
         try:
             consuming.run(once=wanted.once)
-        except (Fenced, OffsetsLost):
-            _print(session, consuming.taken)
+        except LedgerError:
+            if consuming.taken.receipt.received:
+                _print(session, consuming.taken)
             raise
     if wanted.follow and not stop.requested:
         bring_up_to_date(session, ledger, stop)

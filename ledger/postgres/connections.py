@@ -22,7 +22,7 @@ PIECE_BITS = 9
 """Up to 512 states are joined into a piece: of the largest, that is what a value may hold."""
 IMPATIENT_MILLISECONDS = 200
 """Who waits for a lock that readers hold makes all later readers wait behind him."""
-_UNREACHABLE = ("08", "57P", "53300")
+_UNREACHABLE = ("08", "57P", "53300", "25P03")
 _DENIED = ("28", "42501")
 _REFUSALS = (
     "authentication failed",

@@ -20,7 +20,14 @@ from ledger.postgres.recorder import PostgresRecorder
 CONNECTIONS_MAX = 10
 _BEGIN_READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _BEGIN_VIEWS = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL synchronous_commit = off"
-_BEGIN_FACTS = "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT FROM head FOR UPDATE"
+FROZEN_SECONDS_MAX = 60
+"""How long a writer may do nothing in the middle of a transaction: everybody else waits for it."""
+
+_BEGIN_FACTS = (
+    "BEGIN ISOLATION LEVEL READ COMMITTED; "
+    f"SET LOCAL idle_in_transaction_session_timeout = '{FROZEN_SECONDS_MAX}s'; "
+    "SELECT FROM head FOR UPDATE"
+)
 _SETTINGS = {
     "lock_timeout": f"{LOCK_SECONDS_MAX}s",
     # Every question of the ledger goes by an index. With stale statistics the planner may think

@@ -1,4 +1,4 @@
-"""What tests of consumers share: clients of each library, closed at the end of the test."""
+"""What tests of consumers share: ledgers, a cluster, and clients of each library, closed again."""
 
 from collections.abc import Iterator
 from typing import Any, Protocol
@@ -6,8 +6,31 @@ from typing import Any, Protocol
 import pytest
 
 from consumers.client import CLIENTS, client_named
+from consumers.cluster import Cluster
+from consumers.connection import Connection
+from ledger.address import Address
+from ledger.ledger import Ledger, open_ledger
 from tests.consumers.topics import Book, Member, new_group, subscription
+from tests.places import Places, a_place
 from tests.servers.kafka import Broker
+
+
+@pytest.fixture
+def address(places: Places) -> Iterator[Address]:
+    with a_place(places) as address:
+        yield address
+
+
+@pytest.fixture
+def ledger(address: Address) -> Iterator[Ledger]:
+    with open_ledger(address) as opened:
+        yield opened
+
+
+@pytest.fixture
+def cluster(kafka_broker: Broker) -> Iterator[Cluster]:
+    with Cluster(Connection(servers=kafka_broker.servers)) as opened:
+        yield opened
 
 
 @pytest.fixture(params=sorted(CLIENTS))

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 
 import pytest
 from confluent_kafka import Producer
@@ -14,7 +14,7 @@ from kafka import KafkaProducer, TopicPartition
 from consumers.client import Message, Partition, Subscription, client_named
 from consumers.cluster import Cluster
 from consumers.connection import SASL_SSL, Connection
-from consumers.errors import Fenced, OffsetsLost
+from consumers.errors import Fenced, OutOfRange
 from ledger.errors import Denied, LedgerError, Unreachable
 from tests.consumers.conftest import Join
 from tests.consumers.topics import (
@@ -76,6 +76,41 @@ def test_a_poll_does_not_wait_for_more_when_something_has_come(
 
     assert [message.value for message in messages] == [b"one"]
     assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
+def test_however_records_were_compressed_they_can_be_read(
+    kafka_broker: Broker, new_topic: NewTopic, join: Join, codec: str
+) -> None:
+    topic = new_topic()
+    producer = Producer(
+        {"bootstrap.servers": kafka_broker.servers, "compression.type": codec, "linger.ms": 100}
+    )
+    for value in numbered(300):
+        producer.produce(topic, value)
+    assert producer.flush(10) == 0
+    member = join(topic)
+
+    take_turns(member, until=lambda: member.book.count >= 300)
+
+    assert member.book.values == {Partition(topic, 0): numbered(300)}
+
+
+def test_a_record_that_was_damaged_on_its_way_is_not_delivered(
+    client_name: str, group: str
+) -> None:
+    with temporary_broker() as broker:
+        broker.create_topic("t")
+        produce(broker.servers, "t", b"it costs 12.50")
+        broker.stop()
+        (segment,) = broker.folder.rglob("t-0/*.log")
+        segment.write_bytes(segment.read_bytes().replace(b"12.50", b"92.50"))
+        broker.start()
+        member = Member(Book())
+        member.client = client_named(client_name)(subscription(broker.servers, "t", group), member)
+        with closing(member.client), pytest.raises(LedgerError, match="Kafka"):
+            take_turns(member, until=lambda: member.book.count > 0)
+    assert not member.book.values
 
 
 def test_records_arrive_as_they_were_sent(
@@ -432,7 +467,7 @@ def test_offsets_that_are_not_there_are_an_error_and_others_go_on_after_a_seek(
         admin.delete_records({TopicPartition(*one): 10})
     member = join(topic, Book(nexts={one: gone}))
 
-    with pytest.raises(OffsetsLost):
+    with pytest.raises(OutOfRange):
         take_turns(member, until=lambda: False)
     member.settle()
     member.book.nexts[one] = 10

@@ -14,31 +14,12 @@ from consumers.producing import Destination, Outgoing, Producer
 from ledger.address import Address
 from ledger.errors import LedgerError, Unreachable
 from ledger.intake import append
-from ledger.ledger import Ledger, open_ledger
+from ledger.ledger import Ledger
 from ledger.log import Quarantined
 from ledger.quarantine import DISCARDED, Headers, Received
 from tests.cli.running import Shell, order_line
 from tests.consumers.relaying import Discreet, created_again, headers_of, published
-from tests.places import Places, a_place
 from tests.servers.kafka import Broker, NewTopic
-
-
-@pytest.fixture
-def address(places: Places) -> Iterator[Address]:
-    with a_place(places) as address:
-        yield address
-
-
-@pytest.fixture
-def ledger(address: Address) -> Iterator[Ledger]:
-    with open_ledger(address) as opened:
-        yield opened
-
-
-@pytest.fixture
-def cluster(kafka_broker: Broker) -> Iterator[Cluster]:
-    with Cluster(Connection(servers=kafka_broker.servers)) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing, nullcontext
 from pathlib import Path
 from random import Random
@@ -56,18 +56,6 @@ Log.append = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 run(sys.argv[1:])
 """
 """A relay that is killed when it would record how far it has come."""
-
-
-@pytest.fixture
-def address(places: Places) -> Iterator[Address]:
-    with a_place(places) as address:
-        yield address
-
-
-@pytest.fixture
-def ledger(address: Address) -> Iterator[Ledger]:
-    with open_ledger(address) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -230,5 +230,5 @@ class TestRelay:
         relay.published(7, 10, 10)
         assert (relay.lost("away"), relay.lost("away")) == (True, False)
         assert (relay.health().state, relay.health().reason) == ("disconnected", "away")
-        relay.found()
+        relay.published(0, 8, 8)
         assert relay.health().state == "caught_up"
