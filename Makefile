@@ -4,7 +4,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 CACHE  := .cache
 READY  := $(VENV)/.ready
-PYTEST_OPTIONS ?= --numprocesses auto
+# One process more than there are processors, since many tests mostly wait.
+WORKERS := $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
+PYTEST_OPTIONS ?= --numprocesses $(WORKERS) --dist worksteal
 KAFKA_PORT ?= 9092
 
 .PHONY: setup demo test lint bench schemas kafka-up kafka-down clean help

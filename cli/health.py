@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 
 import click
 import msgspec
+import structlog
 
 HOST = "127.0.0.1"
 PORT_MAX = 65_535
@@ -75,6 +76,33 @@ def answering(
         finally:
             server.shutdown()
             thread.join()
+
+
+class Watch(Protocol):
+    """What is to be seen of a process from outside."""
+
+    @property
+    def metrics(self) -> "Scraped": ...
+    def health(self) -> Health: ...
+
+
+class Scraped(Protocol):
+    """Metrics as they are scraped."""
+
+    def told(self, accepted: str, /) -> tuple[bytes, str]: ...
+
+
+@contextmanager
+def watched(watch: Watch, where: tuple[str, int] | None, service: str) -> Iterator[None]:
+    """Let a service be watched at a host and port, if it is to be, and log where."""
+    if where is None:
+        yield
+        return
+    host, port = where
+    with answering(watch.health, port, host=host, metrics=watch.metrics.told) as url:
+        log = structlog.get_logger(f"touchstone.{service}")
+        log.info("answers", health=f"{url}/healthz", metrics=f"{url}{METRICS_PATH}")
+        yield
 
 
 class _Handler(BaseHTTPRequestHandler):

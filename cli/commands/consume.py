@@ -5,12 +5,11 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
 import click
-import structlog
 from msgspec.structs import asdict
 from rich.table import Table
 
 from cli import exits
-from cli.health import answering, health_options
+from cli.health import health_options, watched
 from cli.kafka_options import kafka_options
 from cli.logs import logging_to_people
 from cli.output import Column
@@ -128,8 +127,7 @@ class _Wanted:
 def _consume(session: Session, ledger: Ledger, wanted: _Wanted, stop: Stop) -> int:
     watch = Watch()
     with ExitStack() as run:
-        if wanted.health is not None:
-            _answer(watch, *wanted.health, run)
+        run.enter_context(watched(watch, wanted.health, "consume"))
         connection = wanted.subscription.connection
         cluster = run.enter_context(Cluster(connection))
         letters = None
@@ -159,12 +157,6 @@ def _consume(session: Session, ledger: Ledger, wanted: _Wanted, stop: Stop) -> i
     if stop.signal is not None:
         return exits.SIGNAL_BASE + stop.signal
     return exits.DONE if consuming.taken.receipt.complete or not wanted.once else exits.PARTLY
-
-
-def _answer(watch: Watch, host: str, port: int, run: ExitStack) -> None:
-    url = run.enter_context(answering(watch.health, port, host=host, metrics=watch.metrics.told))
-    log = structlog.get_logger("touchstone.consume")
-    log.info("answers", health=f"{url}/healthz", metrics=f"{url}/metrics")
 
 
 def _print(session: Session, taken: Taken) -> None:

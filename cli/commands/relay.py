@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import click
-import structlog
 from rich.text import Text
 
 from cli import exits
 from cli.asking import TypeName
-from cli.health import answering, health_options
+from cli.health import health_options, watched
 from cli.kafka_options import kafka_options
 from cli.logs import logging_to_people
 from cli.session import Session, pass_session
@@ -142,8 +141,7 @@ class _Wanted:
 def _relay(session: Session, ledger: Ledger, wanted: _Wanted, stop: Stop) -> int:
     watch = RelayWatch()
     with ExitStack() as run:
-        if wanted.health is not None:
-            _answer(watch, *wanted.health, run)
+        run.enter_context(watched(watch, wanted.health, "relay"))
         cluster = run.enter_context(Cluster(wanted.connection))
         relay = Relay(
             ledger,
@@ -162,12 +160,6 @@ def _relay(session: Session, ledger: Ledger, wanted: _Wanted, stop: Stop) -> int
             raise click.UsageError(str(error)) from None
     _print(session, relay)
     return exits.DONE if stop.signal is None else exits.SIGNAL_BASE + stop.signal
-
-
-def _answer(watch: RelayWatch, host: str, port: int, run: ExitStack) -> None:
-    url = run.enter_context(answering(watch.health, port, host=host, metrics=watch.metrics.told))
-    log = structlog.get_logger("touchstone.relay")
-    log.info("answers", health=f"{url}/healthz", metrics=f"{url}/metrics")
 
 
 def _print(session: Session, relay: Relay) -> None:
