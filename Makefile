@@ -4,9 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 CACHE  := .cache
 READY  := $(VENV)/.ready
-# One process more than there are processors, since many tests mostly wait.
-WORKERS := $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
-PYTEST_OPTIONS ?= --numprocesses $(WORKERS) --dist worksteal
+PYTEST_OPTIONS ?= --numprocesses auto --dist worksteal
 KAFKA_PORT ?= 9092
 
 .PHONY: setup demo test lint bench schemas kafka-up kafka-down clean help

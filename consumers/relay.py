@@ -237,13 +237,13 @@ class Relay:
         return renewed
 
     def _tell(self, holds: bool, position: int, end: int) -> None:
-        if holds != self._holds:
-            self._log.info("relaying" if holds else "standing by", position=position, head=end)
-            self._holds = holds
         if holds:
             self._watch.published(0, position, end)
         else:
             self._watch.stands_by()
+        if holds != self._holds:
+            self._log.info("relaying" if holds else "standing by", position=position, head=end)
+            self._holds = holds
 
     def _show(self, position: int, end: int) -> None:
         """Show progress once it turns out to be much, until it is done."""

@@ -11,7 +11,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -46,10 +46,16 @@ class Child:
             time.sleep(0.005)
         return code
 
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal, unless it has just ended by itself."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+
     def kill(self) -> int:
         """End it and the processes that it has started, at once; returns how it ended."""
         if self.code is None:
-            os.killpg(self.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
         return self.wait()
 
     def killed_after(self, seconds: float) -> bool:

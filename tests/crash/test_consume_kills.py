@@ -1,6 +1,5 @@
 """Consumers are killed at any moment: each record counts once, and Kafka learns how far it is."""
 
-import os
 import random
 import signal
 import time
@@ -85,7 +84,7 @@ def test_kafka_is_told_of_what_it_has_missed_although_nothing_new_comes(
         assert [status.committed for status in consumers.status()] == [None] * PARTITIONS
         child = consumers.start(client=setup[1])
         wait_for(child, lambda: any(status.committed for status in consumers.status()))
-        os.kill(child.pid, signal.SIGTERM)
+        child.signal(signal.SIGTERM)
         assert child.wait() == TERMINATED, child.err.read_text()
         assert taken(child)["received"] == 0
         check(consumers, produced)

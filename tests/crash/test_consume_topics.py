@@ -1,6 +1,5 @@
 """Topics that are created again, and records that Kafka removed before they were read."""
 
-import os
 import signal
 import time
 from collections.abc import Iterator
@@ -52,7 +51,7 @@ def consumers(
 
 
 def terminate(child: Child) -> None:
-    os.kill(child.pid, signal.SIGTERM)
+    child.signal(signal.SIGTERM)
     assert child.wait() == TERMINATED, child.err.read_text()
 
 
@@ -127,11 +126,11 @@ def test_records_that_are_removed_under_a_running_consumer_stop_it(
     child = consumers.start(client=client, tuned=QUICK, session_seconds=45.0)
     wait_for(child, lambda: head_of(consumers.address) == 40)
     wait_for(child, lambda: states(child)[-1] == "caught_up")
-    os.kill(child.pid, signal.SIGSTOP)
+    child.signal(signal.SIGSTOP)
     time.sleep(1.0)  # nothing answers a request any more that it sent before
     produced.put(partition, records[40:])
     remove(kafka_broker, partition, 70)
-    os.kill(child.pid, signal.SIGCONT)
+    child.signal(signal.SIGCONT)
     assert child.wait() == FAILED, child.err.read_text()
     assert "30 offsets were removed before they were read" in child.err.read_text()
     assert head_of(consumers.address) == 40

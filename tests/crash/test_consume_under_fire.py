@@ -75,12 +75,12 @@ class Fire:
         if way == "kill":
             assert victim.kill() in (KILLED, CONFLICT), victim.err.read_text()
         elif way == "terminate":
-            os.kill(victim.pid, signal.SIGTERM)
+            victim.signal(signal.SIGTERM)
             assert victim.wait() in (*TERMINATED, CONFLICT), victim.err.read_text()
         else:
-            os.kill(victim.pid, signal.SIGSTOP)
+            victim.signal(signal.SIGSTOP)
             time.sleep(self.chance.uniform(0.5, 3.0))
-            os.kill(victim.pid, signal.SIGCONT)
+            victim.signal(signal.SIGCONT)
         time.sleep(self.chance.uniform(0.0, 1.5))
         self.replace()
 
@@ -131,7 +131,7 @@ def test_the_ledger_and_its_views_equal_what_was_produced(
         catch_up(fire, sum(map(len, produced.ids.values())))
         assert following.kill() == KILLED
         for child in fire.running:
-            os.kill(child.pid, signal.SIGTERM)
+            child.signal(signal.SIGTERM)
         for child in fire.running:
             assert child.wait() in (*TERMINATED, CONFLICT), child.err.read_text()
         assert fire.duplicates() == 0

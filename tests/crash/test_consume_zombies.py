@@ -1,6 +1,5 @@
 """A consumer is frozen until another has taken over: what it still has in hand is refused."""
 
-import os
 import random
 import signal
 import time
@@ -17,6 +16,7 @@ from tests.crash.consuming_records import (
     holds,
     lines,
     producing,
+    states,
     taken,
     told,
     wait_for,
@@ -77,7 +77,7 @@ def test_a_frozen_one_that_comes_back_is_refused_and_ends(
     assert head_of(on_postgres) < RECORDS
     other = consumers.start(client=client, instance=instance)
     wait_for(other, lambda: consumers.lag() == 0)
-    os.kill(frozen.pid, signal.SIGCONT)
+    frozen.signal(signal.SIGCONT)
     assert frozen.wait() == CONFLICT, frozen.err.read_text()
     assert "another consumer has taken over" in frozen.err.read_text()
     before, after = taken(frozen), terminated(other)
@@ -100,12 +100,12 @@ def test_one_that_is_frozen_before_the_lock_of_the_ledger_may_be_first_after_all
     with held(on_postgres):
         frozen = consumers.start()
         wait_until(lambda: waiting_for_locks(on_postgres) == 1)
-        os.kill(frozen.pid, signal.SIGSTOP)
+        frozen.signal(signal.SIGSTOP)
         other = consumers.start()
         wait_until(lambda: waiting_for_locks(on_postgres) == 2)
     time.sleep(0.2)  # the server gives the lock to the frozen one, which holds it
     assert head_of(on_postgres) == 0
-    os.kill(frozen.pid, signal.SIGCONT)
+    frozen.signal(signal.SIGCONT)
     wait_for(other, lambda: consumers.lag() == 0)
     assert "somebody else has moved a partition" in other.err.read_text()
     counts = [terminated(child) for child in (frozen, other)]
@@ -133,10 +133,10 @@ def test_freezing_one_of_two_at_any_moment_loses_and_repeats_nothing(
         produced.spread(topic, 4, fresh)
         time.sleep(chance.uniform(0.0, 0.1))
         frozen = running.pop(chance.randrange(2))
-        os.kill(frozen.pid, signal.SIGSTOP)
+        frozen.signal(signal.SIGSTOP)
         # It may hold the lock of the ledger: then nobody goes on before it does.
         time.sleep(chance.uniform(0.5, 3.0) * SESSION_SECONDS)
-        os.kill(frozen.pid, signal.SIGCONT)
+        frozen.signal(signal.SIGCONT)
         time.sleep(chance.uniform(0.0, 1.0))
         if frozen.code is not None:
             assert frozen.code == CONFLICT, frozen.err.read_text()
@@ -151,8 +151,9 @@ def test_freezing_one_of_two_at_any_moment_loses_and_repeats_nothing(
 
 
 def terminated(child: Child) -> dict[str, int]:
-    """End a consumer in order; what it has taken."""
-    os.kill(child.pid, signal.SIGTERM)
+    """End a consumer in order, once it has begun; what it has taken."""
+    wait_for(child, lambda: bool(states(child)))
+    child.signal(signal.SIGTERM)
     assert child.wait() == TERMINATED, child.err.read_text()
     return taken(child)
 

@@ -34,6 +34,6 @@ def test_a_hundred_kills_lose_nothing_and_double_nothing(
         acknowledged.note(child)
         in_the_middle += killed and acknowledged.groups > groups
         check_durable(on_server, acknowledged)
-    assert in_the_middle > KILLS // 10, "hardly any kill came while it was appending"
+    assert in_the_middle > KILLS // 50, "hardly any kill came while it was appending"
     acknowledged.finish(children, on_server)
     check(on_server, acknowledged)

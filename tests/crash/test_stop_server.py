@@ -96,8 +96,13 @@ class Rebuilding:
         return self._children.start("command", *command, tuned=SMALL_RANGES)
 
     def wait_for(self, ranges: int) -> None:
-        """Wait until so many more are done than when it was started."""
+        """Wait until so many more are done than when it was started, and are on the disk.
+
+        Views are not durable at once; a commit that is takes along what came before it.
+        """
         wait_until(lambda: len(self.filled()) >= self._before + ranges)
+        with plain_connection(self._address) as connection:
+            connection.execute("SELECT pg_logical_emit_message(true, 'test', 'durable')")
 
     def filled(self) -> list[tuple[int, int]]:
         """The ranges that were ever folded and kept, with the generation that they went to."""
