@@ -54,8 +54,9 @@ class Child:
     def kill(self) -> int:
         """End it and the processes that it has started, at once; returns how it ended."""
         if self.code is None:
-            with suppress(ProcessLookupError):
-                os.killpg(self.pid, signal.SIGKILL)
+            for send in (os.killpg, os.kill):  # it leads no group yet when it was just forked
+                with suppress(ProcessLookupError):
+                    send(self.pid, signal.SIGKILL)
         return self.wait()
 
     def killed_after(self, seconds: float) -> bool:
