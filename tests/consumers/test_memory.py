@@ -20,7 +20,7 @@ sys.exit(code)
 """
 KIB = 1024  # the unit of what the system tells
 NOTE = "x" * 60_000
-FEW = 1_200
+FEW = 900
 
 
 def peak_of_consuming(address: Address, broker: Broker, topic: str, client: str) -> int:

@@ -28,7 +28,7 @@ from tests.servers.kafka import Broker, NewTopic
 
 SEED = time.time_ns()
 KILLED, TERMINATED = -signal.SIGKILL, 128 + signal.SIGTERM
-KILLS = 7
+KILLS = 5
 PARTITIONS = 3
 RECORDS = 15_000
 SETUPS = [("sqlite", "kafka-python"), ("postgres", "kafka-python"), ("postgres", "confluent-kafka")]
