@@ -5,7 +5,6 @@ Both begin empty, in databases of their own on the same server. Neither is told 
 
 import json
 import shutil
-import subprocess
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -17,8 +16,8 @@ from bench.appending import Opponent, in_groups
 from bench.measuring import Goal, Line, rate
 from bench.places import PostgresPlace
 from ledger.record import Record
+from tests.servers.npm import node_packages, run_node
 
-PACKAGES = Path(__file__).parents[1] / ".cache" / "npm"
 MESSAGE_DB, EMMETT = "message-db", "emmett"
 NAMES = (MESSAGE_DB, EMMETT)
 WANTED = {
@@ -52,28 +51,15 @@ def opponents(names: Iterable[str], place: PostgresPlace) -> tuple[dict[str, Opp
     ways: dict[str, Opponent] = {}
     lines = []
     for name in names:
-        install(name)
         made = MAKE[name](place)
         ways |= made
         lines.append(Line(tuple(made), GOALS[name]))
     return ways, lines
 
 
-def install(name: str) -> None:
-    """Bring a store's packages into the cache folder, unless they are there."""
-    PACKAGES.mkdir(parents=True, exist_ok=True)
-    manifest = PACKAGES / "package.json"
-    if not manifest.exists():
-        manifest.write_text('{"private": true}\n')
-    wanted = [package for package in WANTED[name] if not _is_there(package)]
-    if wanted:
-        _run("npm", "install", "--no-audit", "--no-fund", "--prefix", str(PACKAGES), *wanted)
-
-
-def _is_there(package: str) -> bool:
-    name, _, version = package.rpartition("@")
-    manifest = PACKAGES / "node_modules" / name / "package.json"
-    return manifest.exists() and json.loads(manifest.read_text())["version"] == version
+def packages_of(name: str) -> Path:
+    """Where a store's packages are in the cache folder; brought there if they are not."""
+    return node_packages(name, *WANTED[name])
 
 
 def message_db(place: PostgresPlace) -> dict[str, Opponent]:
@@ -94,7 +80,7 @@ def _install_functions(database: str) -> None:
 
     Without pgcrypto too: the function that it is for has come with PostgreSQL itself since 13.
     """
-    folder = PACKAGES / "node_modules" / "@eventide" / "message-db" / "database"
+    folder = packages_of(MESSAGE_DB) / "node_modules" / "@eventide" / "message-db" / "database"
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("SET search_path = message_store, public")
         connection.execute("SET client_min_messages = warning")
@@ -135,26 +121,23 @@ def emmett(place: PostgresPlace) -> dict[str, Opponent]:
     """appendToStream with several sizes of groups, each in a new stream, which suits it best."""
     database = place.database("emmett")
     events = place.folder / "emmett.ndjson"
+    packages = packages_of(EMMETT)
     return {
-        f"Emmett appendToStream, groups of {size:,}": partial(_emmett_rate, database, events, size)
+        f"Emmett appendToStream, groups of {size:,}": partial(
+            _emmett_rate, packages, database, events, size
+        )
         for size in EMMETT_GROUPS
     }
 
 
-def _emmett_rate(database: str, events: Path, size: int, records: Sequence[Record]) -> float:
+def _emmett_rate(
+    packages: Path, database: str, events: Path, size: int, records: Sequence[Record]
+) -> float:
     with events.open("w") as file:
         for record in records[: ALONE_MAX if size == 1 else MESSAGES_MAX]:
             data = json.loads(record.state)
             file.write(json.dumps({"type": record.topic, "data": data}) + "\n")
-    return float(_run("node", str(_SCRIPT), str(PACKAGES), database, str(events), str(size)))
-
-
-def _run(program: str, *arguments: str) -> str:
-    """What a program prints. Raises RuntimeError with its complaint when it fails."""
-    done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{program} failed: {done.stderr.strip() or done.stdout.strip()}")
-    return done.stdout
+    return float(run_node(_SCRIPT, str(packages), database, str(events), str(size)))
 
 
 MAKE: dict[str, Make] = {MESSAGE_DB: message_db, EMMETT: emmett}

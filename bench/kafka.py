@@ -199,6 +199,8 @@ class _FromTheBeginning:
     def give_up(self, partitions: Collection[Partition]) -> None:
         """Nothing is in hand."""
 
+    lose = give_up
+
 
 class _Consuming(Consuming):
     """Remembers when partitions were first placed, and when the last record was recorded."""

@@ -19,10 +19,11 @@ from bench.measuring import Note, Result, left_alone, rate
 from ledger.address import Address
 from ledger.intake import GROUP_TOUCHPOINTS_MAX, append, take
 from ledger.ledger import Ledger, open_ledger
+from ledger.progress import silent
 from ledger.quarantine import Received
 from projections.following import Following
 from projections.pulse import Pulse
-from projections.rebuild import rebuild, silent
+from projections.rebuild import rebuild
 from schemas.door import Refused
 
 LIMIT_SAMPLE_MAX = 10_000

@@ -6,18 +6,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from ledger.progress import Report, silent
+
 LINES_SECONDS = 2.0
 """How often a line is written where there is no terminal."""
-
-
-class Report(Protocol):
-    def __call__(self, phase: str, done: int, total: int) -> None: ...
 
 
 class _Rate:
@@ -50,7 +48,7 @@ def say(text: str) -> None:
 def progress(unit: str, *, quiet: bool) -> Iterator[Report]:
     """Give a report that is shown while the work lasts; short work shows nothing."""
     if quiet:
-        yield lambda phase, done, total: None
+        yield silent
     elif sys.stderr.isatty():
         with _bar(unit) as report:
             yield report

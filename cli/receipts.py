@@ -7,11 +7,11 @@ from rich.table import Table
 
 from cli import exits
 from cli.output import clean
-from cli.progress import Report
 from cli.session import Session, bring_up_to_date
 from ledger.intake import Stop, take
 from ledger.ledger import Ledger
 from ledger.log import Outcome, Quarantined
+from ledger.progress import Report
 from ledger.quarantine import Item, Received
 from ledger.receipt import Receipt
 

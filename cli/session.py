@@ -12,11 +12,12 @@ from typing import Any, TypeVar
 import click
 
 from cli.output import Printer
-from cli.progress import Report, progress, say
+from cli.progress import progress, say
 from ledger.address import Address, parse_url
 from ledger.errors import LedgerError
 from ledger.intake import Stop
 from ledger.ledger import Ledger, open_ledger
+from ledger.progress import Report
 
 DEFAULT_URL = "sqlite:///touchstone.db"
 F = TypeVar("F", bound=Callable[..., Any])

@@ -65,6 +65,9 @@ class Holder(Protocol):
     def give_up(self, partitions: Collection[Partition]) -> None:
         """These belong to somebody else from now on; it may be called from another thread."""
 
+    def lose(self, partitions: Collection[Partition]) -> None:
+        """The same, and somebody else may have read on already: the group gave this member up."""
+
 
 class Client(Protocol):
     """A member of a consumer group. Partitions are handed over cooperatively.

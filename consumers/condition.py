@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import msgspec
+
 from ledger.log import system_clock
 from schemas.fields import rfc3339
 
@@ -17,14 +19,19 @@ NOTHING_TAKEN = "it is behind, and nothing has moved since then"
 NOT_SEEN = "it has not been seen at work since then"
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """A state, since when it has been so, and when that was asked (RFC 3339)."""
+class Judged(msgspec.Struct, kw_only=True):
+    """A state, since when it has been so, and when that was asked (RFC 3339); `reason` is what is
+    in the way."""
 
     state: State
     since: str
     at: str
     reason: str | None
+
+    @property
+    def good(self) -> bool:
+        """Whether nobody needs to be woken."""
+        return self.state in GOOD
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,7 +122,7 @@ class ConfluentClient:
             list(subscription.topics),
             on_assign=self._assigned,
             on_revoke=self._taken,
-            on_lost=self._taken,
+            on_lost=self._lost,
         )
 
     def poll(self, seconds: float) -> Sequence[Message]:
@@ -231,13 +231,21 @@ class ConfluentClient:
             consumer.incremental_assign([])  # or the library would begin to read by itself
 
     def _taken(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._leave(partitions, self._holder.give_up)
+
+    def _lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._leave(partitions, self._holder.lose)
+
+    def _leave(
+        self, partitions: list[TopicPartition], tell: Callable[[list[Partition]], None]
+    ) -> None:
         with self._kept():
             taken = self._named(partitions)
             self._unplaced.difference_update(taken)
             try:
                 self._drop(taken)
             finally:
-                self._holder.give_up(taken)
+                tell(taken)
 
     def _fail(self, error: KafkaError) -> None:
         """Let a poll raise an error that does not pass by itself; a callback of the library too."""

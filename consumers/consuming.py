@@ -16,8 +16,8 @@ import structlog
 from consumers.client import Client, Message, Open, Partition, Subscription
 from consumers.cluster import Cluster
 from consumers.dead_letters import DeadLetters
-from consumers.ends import Ends, Report
-from consumers.errors import TopicMissing
+from consumers.ends import Ends
+from consumers.errors import Fenced, TopicMissing
 from consumers.in_hand import Group, InHand
 from consumers.placing import Placing
 from consumers.watch import Watch
@@ -25,6 +25,7 @@ from ledger.errors import LedgerError, Locked, TrackingConflict, Unreachable
 from ledger.intake import GROUP_BYTES_MAX, Stop, prepared
 from ledger.ledger import Ledger
 from ledger.log import Outcome, Quarantined
+from ledger.progress import Report, silent
 from ledger.quarantine import Received
 from ledger.receipt import Receipt
 from ledger.waiting import delays, pause
@@ -61,7 +62,7 @@ class Consuming:
         stop: Stop,
         skip_lost: bool = False,
         dead_letters: DeadLetters | None = None,
-        report: Report = lambda phase, done, total: None,
+        report: Report = silent,
     ) -> None:
         self._ledger = ledger
         self._cluster = cluster
@@ -75,6 +76,7 @@ class Consuming:
         self._log = structlog.get_logger("touchstone.consume").bind(group=subscription.group)
         self._in_hand = InHand(ledger.log)
         self._in_doubt = False
+        self._given_up = False
         self._letters_at = 0.0
         self._look_at = 0.0
         self._told_stands: frozenset[Partition] = frozenset()
@@ -130,6 +132,11 @@ class Consuming:
         self._in_hand.settle()
         self._placing.give_up(partitions)
 
+    def lose(self, partitions: Collection[Partition]) -> None:
+        """See `consumers.client.Holder`."""
+        self._given_up = True
+        self.give_up(partitions)
+
     def _turn(self, client: Client) -> None:
         """Read a group while the one before is appended, then see what became of that."""
         if self._in_doubt:
@@ -182,10 +189,14 @@ class Consuming:
 
     def _finish(self, client: Client) -> None:
         """See what became of the group in hand, and tell Kafka how far it is."""
+        given_up, self._given_up = self._given_up, False
         try:
             finished = self._in_hand.finish()
         except TrackingConflict:
             self._in_doubt = True
+            self._log.warning("somebody else has moved a partition")
+            if given_up:  # it may be in the group again by now, which says nothing
+                raise Fenced("another consumer has taken over while this one was away") from None
             self._be_sure(client)
             return
         if finished is None:
@@ -206,7 +217,6 @@ class Consuming:
 
         Then it was the one before, with what he had in hand when he lost the partition.
         """
-        self._log.warning("somebody else has moved a partition")
         stands = self._placing.place(list(self._placing.stands))
         client.commit(stands, wait=True)
 

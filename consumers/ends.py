@@ -1,15 +1,15 @@
 """The ends that topics had at a moment, and whether the ledger has come to all of them."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from consumers.cluster import Cluster, Topic
 from consumers.errors import TopicRenewed
 from consumers.placing import standing
 from ledger.ledger import Ledger
+from ledger.progress import Report
 
 ASK_SECONDS = 0.5
-Report = Callable[[str, int, int], None]
 
 
 class Ends:

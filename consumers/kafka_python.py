@@ -156,12 +156,13 @@ class KafkaPythonClient:
             self._consumer.pause(there)
         self._unplaced.update(partitions)
 
-    def taken(self, partitions: Collection[TopicPartition]) -> None:
+    def taken(self, partitions: Collection[TopicPartition], *, lost: bool = False) -> None:
         """They are not ours any more; called on the library's thread."""
         self._unplaced.difference_update(partitions)
         for there in partitions:
             self._nexts.pop(there, None)
-        self._holder.give_up([self._partition(there) for there in partitions])
+        tell = self._holder.lose if lost else self._holder.give_up
+        tell([self._partition(there) for there in partitions])
 
     def _joined_and_polled(self, seconds: float) -> Mapping[TopicPartition, Sequence[Any]]:
         """Poll, and go on with that while partitions are being shared out.
@@ -230,7 +231,7 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
         self._client.taken(revoked)
 
     def on_partitions_lost(self, lost: Collection[TopicPartition]) -> None:
-        self._client.taken(lost)
+        self._client.taken(lost, lost=True)
 
 
 class _Connections(KafkaConnectionManager):  # type: ignore[misc]

@@ -7,7 +7,7 @@ again, and skips nothing. Who reads the topic drops what it has seen, by source 
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,8 +30,9 @@ from ledger.errors import LedgerError, Locked, TrackingConflict, Unreachable
 from ledger.intake import Stop, StopRequested
 from ledger.ledger import Ledger
 from ledger.log import Move, Stored, tracked
+from ledger.progress import FAR_TOUCHPOINTS, Report
 from ledger.store import Listening
-from ledger.waiting import delays, pause
+from ledger.waiting import delays, pause, stand_by
 from schemas.encoding import plain
 from schemas.envelope import Envelope
 from schemas.fields import rfc3339
@@ -43,17 +44,11 @@ from schemas.subject import kind_of
 POSITION, RECORDED_AT = "touchstone_position", "touchstone_recorded_at"
 PAGE_TOUCHPOINTS = 1_000
 POLL_SECONDS = 1.0
-STANDBY_SECONDS = 0.5
-"""How often a process that stands by tries to take over."""
 LOOK_SECONDS = 5.0
 """How often it is looked whether the topic is still the same."""
-FAR_TOUCHPOINTS = 20_000
-"""Who is so far behind shows progress."""
 PASSING = (Unreachable, Locked, TopicMissing, TrackingConflict)
 """What passes by waiting."""
 NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
-
-Report = Callable[[str, int, int], None]
 
 
 class AlreadyBegun(LedgerError):
@@ -172,7 +167,7 @@ class Relay:
             elif until is not None and position >= until and not self._look():
                 return
             else:
-                self._wait(session, POLL_SECONDS if holds else STANDBY_SECONDS)
+                self._wait(session, holds=holds)
             self._delays = delays()
 
     def _relay(self, page: Sequence[Stored], position: int, end: int) -> None:
@@ -261,23 +256,12 @@ class Relay:
         if self._watch.lost(str(error)):
             self._log.warning("waiting", reason=str(error))
 
-    def _wait(self, session: Listening, seconds: float) -> None:
-        with self._breakable():
-            until = time.monotonic() + seconds
-            session.wait(seconds)
-            while self._holds is False and (left := until - time.monotonic()) > 0:
-                session.wait(left)
-
-    @contextmanager
-    def _breakable(self) -> Iterator[None]:
-        """Nothing is lost by breaking off here: a signal need not wait for the end."""
-        try:
-            self._stop.waiting = True
-            if self._stop.requested:
-                raise StopRequested
-            yield
-        finally:
-            self._stop.waiting = False
+    def _wait(self, session: Listening, *, holds: bool) -> None:
+        with self._stop.breakable():
+            if holds:
+                session.wait(POLL_SECONDS)
+            else:
+                stand_by(session)
 
 
 def message(stored: Stored, envelope: Envelope[Any]) -> Outgoing:

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import msgspec
+from msgspec.structs import asdict
 
 from consumers.client import Partition
-from consumers.condition import GOOD, Condition, State
+from consumers.condition import Condition, Judged
 from consumers.metrics import Gauge, Metrics, single
 from ledger.receipt import Receipt
 
@@ -30,19 +31,10 @@ class PartitionHealth(msgspec.Struct, kw_only=True):
     lag: int
 
 
-class ConsumerHealth(msgspec.Struct, kw_only=True):
-    """How a consumer is doing, and since when (RFC 3339); `reason` is what is in the way."""
+class ConsumerHealth(Judged, kw_only=True):
+    """How a consumer is doing."""
 
-    state: State
-    since: str
-    at: str
-    reason: str | None
     partitions: list[PartitionHealth]
-
-    @property
-    def good(self) -> bool:
-        """Whether nobody needs to be woken."""
-        return self.state in GOOD
 
 
 class Watch:
@@ -104,14 +96,7 @@ class Watch:
 
     def health(self) -> ConsumerHealth:
         """How the consumer is doing now."""
-        judged, partitions = self._condition.judged(), self._partitions
-        return ConsumerHealth(
-            state=judged.state,
-            since=judged.since,
-            at=judged.at,
-            reason=judged.reason,
-            partitions=list(partitions),
-        )
+        return ConsumerHealth(**asdict(self._condition.judged()), partitions=list(self._partitions))
 
     def _gauges(self) -> Iterator[Gauge]:
         partitions = {(p.topic, str(p.partition)): p for p in self._partitions}
@@ -131,21 +116,12 @@ class Watch:
         )
 
 
-class RelayHealth(msgspec.Struct, kw_only=True):
-    """How a relay is doing, and since when (RFC 3339); `reason` is what is in the way."""
+class RelayHealth(Judged, kw_only=True):
+    """How a relay is doing."""
 
-    state: State
-    since: str
-    at: str
-    reason: str | None
     position: int
     head: int
     lag: int
-
-    @property
-    def good(self) -> bool:
-        """Whether nobody needs to be woken."""
-        return self.state in GOOD
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,12 +164,9 @@ class RelayWatch:
 
     def health(self) -> RelayHealth:
         """How the relay is doing now."""
-        judged, relayed = self._condition.judged(), self._relayed
+        relayed = self._relayed
         return RelayHealth(
-            state=judged.state,
-            since=judged.since,
-            at=judged.at,
-            reason=judged.reason,
+            **asdict(self._condition.judged()),
             position=relayed.position,
             head=relayed.head,
             lag=max(0, relayed.head - relayed.position),

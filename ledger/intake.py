@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 from ledger.cloudevents import structured
 from ledger.ledger import Ledger
@@ -40,6 +41,17 @@ class Stop:
     @property
     def requested(self) -> bool:
         return self.signal is not None
+
+    @contextmanager
+    def breakable(self) -> Iterator[None]:
+        """Wait for something here. A signal raises StopRequested, and so does one from before."""
+        try:
+            self.waiting = True
+            if self.requested:
+                raise StopRequested
+            yield
+        finally:
+            self.waiting = False
 
 
 def take(

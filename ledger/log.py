@@ -278,10 +278,7 @@ class Log:
 
 def tracked(name: str, cursor: Cursor) -> int:
     """How far a reader or a source has come; 0 when it is not known yet."""
-    row = cursor.execute(
-        "SELECT notification_id FROM tracking WHERE application_name = ?", (name,)
-    ).fetchone()
-    return int(row[0]) if row else 0
+    return all_tracked((name,), cursor)[name]
 
 
 def all_tracked(names: Iterable[str], cursor: Cursor) -> dict[str, int]:

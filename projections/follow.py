@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from ledger.intake import Stop
 from ledger.ledger import Ledger
+from ledger.progress import Report, silent
 from projections.follower import PAGE_TOUCHPOINTS, Follower, Overtaken, RestateNeeded
 from projections.generations import Generation
-from projections.rebuild import Interrupted, Report, rebuild, silent
+from projections.rebuild import Interrupted, rebuild
 from projections.view import View
 
 REBUILD_BACKLOG_MIN = 20_000

@@ -20,24 +20,21 @@ from ledger.errors import (
 )
 from ledger.intake import Stop, StopRequested
 from ledger.ledger import Ledger
+from ledger.progress import FAR_TOUCHPOINTS, Report
 from ledger.store import Listening
-from ledger.waiting import delays
+from ledger.waiting import delays, stand_by
 from projections import generations
 from projections.follow import follow
 from projections.follower import PAGE_TOUCHPOINTS
 from projections.pulse import Pulse
 from projections.query import Lag, lags
-from projections.rebuild import Interrupted, Report
+from projections.rebuild import Interrupted
 from projections.view import View
 
 POLL_SECONDS = 1.0
-STANDBY_SECONDS = 0.5
-"""How often a process that stands by tries to take over."""
 STUCK_SECONDS = 30.0
 LOOK_SECONDS = 1.0
 """How often the positions are looked at while there is much to follow."""
-FAR_TOUCHPOINTS = 20_000
-"""Who is so far behind shows progress."""
 FINAL = (NotInitialised, SchemaMismatch, KeysMissing, Denied)
 """Errors that do not pass by waiting."""
 
@@ -108,7 +105,7 @@ class Following:
                 elif self._held:
                     session.wait(self._pace.poll_seconds)
                 else:
-                    _stand_by(session)
+                    stand_by(session)
 
     def _turn(self, session: Listening) -> bool:
         """Follow what this process has claimed to its end; False when something is in the way."""
@@ -164,22 +161,12 @@ class Following:
     def _breakable(self) -> Iterator[None]:
         """Nothing is lost by breaking off here: a signal need not wait for the end."""
         try:
-            self._stop.waiting = True
-            if self._stop.requested:
-                raise StopRequested
-            yield
+            with self._stop.breakable():
+                yield
         except StopRequested:
             raise Interrupted("following was interrupted; `follow` goes on with it") from None
-        finally:
-            self._stop.waiting = False
 
 
 def claim_of(view: View) -> str:
     """What the process that follows a view has a claim to."""
     return f"follow-{view.name}"
-
-
-def _stand_by(session: Listening) -> None:
-    until = time.monotonic() + STANDBY_SECONDS
-    while (left := until - time.monotonic()) > 0:
-        session.wait(left)

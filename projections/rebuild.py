@@ -16,6 +16,7 @@ from ledger.errors import LedgerError, Locked, NothingEarlier
 from ledger.governance import governance
 from ledger.intake import Stop
 from ledger.ledger import Ledger
+from ledger.progress import Report, silent
 from ledger.store import Cursor
 from projections import generations, parking, tables
 from projections.filling import done_ranges, write_range
@@ -34,9 +35,6 @@ LOOKED_UP_MICROSECONDS = 60_000_000
 """A table stays for so long after it was replaced, for a reader who had just looked it up: on
 PostgreSQL a snapshot does not keep a table from being dropped."""
 
-Report = Callable[[str, int, int], None]
-"""Told the phase, how much of it is done, and of how much."""
-
 
 class Interrupted(Exception):
     """The work was stopped on request, in a state from which it goes on."""
@@ -50,10 +48,6 @@ class Rebuilt(msgspec.Struct, kw_only=True):
     rows: int
     seconds: float
     touchpoints_per_second: int
-
-
-def silent(phase: str, done: int, total: int) -> None:
-    """A report to nobody."""
 
 
 def rebuild(

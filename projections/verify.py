@@ -13,6 +13,7 @@ import msgspec
 from ledger.governance import governance
 from ledger.intake import Stop
 from ledger.ledger import Ledger
+from ledger.progress import Report, silent
 from ledger.sqlite.scratch import scratch_cursor
 from ledger.store import Cursor
 from projections import generations, parking, tables
@@ -20,7 +21,7 @@ from projections.fold import Failure, Row, by_key, streams_in, streams_of_touchp
 from projections.generations import Generation
 from projections.ranges import Plan, fold_ranges, ranges_for
 from projections.reading import Reader
-from projections.rebuild import Interrupted, Report, silent, to_be_joined
+from projections.rebuild import Interrupted, to_be_joined
 from projections.refolding import Refolder
 from projections.view import View
 

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from ledger.address import Address
-from ledger.ledger import create_ledger
+from ledger.ledger import Ledger, create_ledger, open_ledger
 from ledger.postgres.address import PostgresAddress
 from ledger.sqlite.address import SQLiteAddress
 from tests.servers.postgres import Server, fresh_database
@@ -251,3 +251,24 @@ def places(request: pytest.FixtureRequest) -> Places:
     """Places on each store in turn: what is asked of a ledger holds on both."""
     found: Places = request.getfixturevalue(f"{request.param}_places")
     return found
+
+
+@pytest.fixture
+def address(places: Places) -> Iterator[Address]:
+    """Where a ledger is that has been created, and has nothing in it; on each store in turn."""
+    with a_place(places) as taken_place:
+        yield taken_place
+
+
+@pytest.fixture
+def on_postgres(postgres_places: PostgresPlaces) -> Iterator[Address]:
+    """The same, on PostgreSQL alone."""
+    with a_place(postgres_places) as taken_place:
+        yield taken_place
+
+
+@pytest.fixture
+def ledger(address: Address) -> Iterator[Ledger]:
+    """An open ledger with nothing in it."""
+    with open_ledger(address) as opened:
+        yield opened

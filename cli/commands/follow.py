@@ -1,25 +1,25 @@
 """`touchstone follow`: keeps the views up to date for as long as it runs."""
 
-import signal
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
 
 from cli import exits
-from cli.commands.projection import chosen_views, list_, workers_option
+from cli.commands.projection import (
+    chosen_views,
+    list_,
+    until_interrupted,
+    workers_option,
+)
 from cli.following import Telling, gauges
 from cli.health import answering, health_options, writing
 from cli.session import Session, pass_session
-from cli.stopping import stopping
 from consumers.metrics import Metrics
-from ledger.intake import Stop
 from ledger.ledger import Ledger
 from projections.follower import PAGE_TOUCHPOINTS
 from projections.following import POLL_SECONDS, STUCK_SECONDS, Following, Pace
 from projections.pulse import Pulse
-from projections.rebuild import Interrupted
 
 
 @click.command()
@@ -64,7 +64,7 @@ def command(
     views = chosen_views(names, every=not names)
     pulse = Pulse(max(stuck_after, 2 * poll))
     telling = Telling(session.note)
-    with session.ledger() as ledger, _until_stopped(session) as stop, ExitStack() as shown:
+    with session.ledger() as ledger, until_interrupted(session) as stop, ExitStack() as shown:
         if health_port is not None:
             metrics = Metrics(lambda: gauges(pulse.health()))
             answered = answering(pulse.health, health_port, host=health_host, metrics=metrics.told)
@@ -83,17 +83,6 @@ def command(
         following.run(_end_of(ledger) if once else None)
     click.get_current_context().invoke(list_)
     return exits.DONE
-
-
-@contextmanager
-def _until_stopped(session: Session) -> Iterator[Stop]:
-    with stopping() as stop:
-        try:
-            yield stop
-        except Interrupted as interrupted:
-            session.complain(str(interrupted))
-            number = stop.signal or signal.SIGINT
-            raise click.exceptions.Exit(exits.SIGNAL_BASE + number) from None
 
 
 def _end_of(ledger: Ledger) -> int:

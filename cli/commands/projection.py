@@ -16,12 +16,13 @@ from cli.session import Session, confirm, pass_session, workers_default
 from cli.stopping import stopping
 from ledger.intake import Stop
 from ledger.ledger import Ledger
+from ledger.progress import Report
 from projections.follow import follow
 from projections.follower import PAGE_TOUCHPOINTS, retry_parked
 from projections.generations import refresh_analyst_views
 from projections.parking import all_parked
 from projections.query import standings
-from projections.rebuild import Interrupted, Report, rebuild, rollback
+from projections.rebuild import Interrupted, rebuild, rollback
 from projections.registry import BY_NAME, PROJECTIONS
 from projections.verify import verify, verify_sample
 from projections.view import View
@@ -60,10 +61,21 @@ def chosen_views(names: tuple[str, ...], every: bool) -> tuple[View, ...]:
 
 @contextmanager
 def _working(session: Session) -> Iterator[tuple[Ledger, Stop, Report]]:
-    """Long work on the views: it shows progress, and when interrupted ends with 130 or 143."""
-    with session.ledger() as ledger, stopping() as stop, session.progress() as report:
+    """Long work on the views, which shows progress."""
+    with (
+        session.ledger() as ledger,
+        until_interrupted(session) as stop,
+        session.progress() as report,
+    ):
+        yield ledger, stop, report
+
+
+@contextmanager
+def until_interrupted(session: Session) -> Iterator[Stop]:
+    """Work on the views that when interrupted ends with 130 or 143."""
+    with stopping() as stop:
         try:
-            yield ledger, stop, report
+            yield stop
         except Interrupted as interrupted:
             session.complain(str(interrupted))
             number = stop.signal or signal.SIGINT

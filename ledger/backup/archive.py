@@ -11,7 +11,7 @@ import hashlib
 import os
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -21,6 +21,7 @@ import msgspec
 from ledger.errors import BackupUnusable, LedgerError, Locked
 from ledger.intake import Stop, StopRequested
 from ledger.keyfile import sync_folder
+from ledger.progress import Report
 
 LEDGER = "Touchstone ledger backup"
 KEYS = "Touchstone keys backup"
@@ -28,9 +29,6 @@ FORMAT = 1
 HEADER, COUNTS = "header", "counts"
 COMPRESSION = 1
 """Of zlib: the fastest, which makes the bodies of touchpoints about five times smaller."""
-
-Report = Callable[[str, int, int], None]
-"""Is told the phase, what is done of it, and the whole."""
 
 _FRAME = struct.Struct("!II")
 _DIGEST_BYTES = hashlib.sha256().digest_size

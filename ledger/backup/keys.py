@@ -5,11 +5,12 @@ from itertools import islice
 
 import msgspec
 
-from ledger.backup.archive import Archive, ArchiveWriter, Report, go_on
+from ledger.backup.archive import Archive, ArchiveWriter, go_on
 from ledger.errors import KeysMissing
 from ledger.intake import Stop
 from ledger.keyfile import KeyFile
 from ledger.keyring import KeyStore, WrappedKey
+from ledger.progress import Report
 
 SUBJECT_KEYS = "subject_keys"
 PAGE_KEYS = 10_000

@@ -8,7 +8,7 @@ import msgspec
 
 from ledger.address import Address
 from ledger.appending import move_head
-from ledger.backup.archive import COUNTS, KEYS, LEDGER, Archive, Report, go_on
+from ledger.backup.archive import COUNTS, KEYS, LEDGER, Archive, go_on
 from ledger.backup.contents import QUARANTINE, STORED_EVENTS, TABLES, LedgerHeader, Rows, Table
 from ledger.backup.keys import bring_keys, count_keys, read_keys
 from ledger.errors import KeysMissing, LedgerError, NotEmpty
@@ -16,6 +16,7 @@ from ledger.intake import Stop
 from ledger.keyfile import KeyFile, read_key_file, write_key_file
 from ledger.keyring import KeyStore
 from ledger.log import Head
+from ledger.progress import Report
 from ledger.store import Cursor, Recorder
 
 _BY_NAME = {table.name: table for table in TABLES}

@@ -4,12 +4,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from ledger.appending import head_of
-from ledger.backup.archive import KEYS, LEDGER, ArchiveWriter, Report, go_on, new_archive
+from ledger.backup.archive import KEYS, LEDGER, ArchiveWriter, go_on, new_archive
 from ledger.backup.contents import STORED_EVENTS, TABLES, LedgerHeader
 from ledger.backup.keys import write_keys
 from ledger.intake import Stop
 from ledger.ledger import Ledger
 from ledger.log import Head
+from ledger.progress import Report
 from ledger.store import Cursor
 
 

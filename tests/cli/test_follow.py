@@ -35,19 +35,6 @@ ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 30
 
 
-@pytest.fixture
-def address(places: Places) -> Iterator[Address]:
-    made = places.taken()
-    yield made
-    places.give_back(made)
-
-
-@pytest.fixture
-def ledger(address: Address) -> Iterator[Ledger]:
-    with open_ledger(address) as opened:
-        yield opened
-
-
 def one_more(ledger: Ledger, number: int) -> None:
     tell(ledger, changed(order("2026-01-05", f"A{number}", 1_000), id=f"{number}"))
 

@@ -8,23 +8,8 @@ import pytest
 from consumers.client import CLIENTS, client_named
 from consumers.cluster import Cluster
 from consumers.connection import Connection
-from ledger.address import Address
-from ledger.ledger import Ledger, open_ledger
 from tests.consumers.topics import Book, Member, new_group, subscription
-from tests.places import Places, a_place
 from tests.servers.kafka import Broker
-
-
-@pytest.fixture
-def address(places: Places) -> Iterator[Address]:
-    with a_place(places) as address:
-        yield address
-
-
-@pytest.fixture
-def ledger(address: Address) -> Iterator[Ledger]:
-    with open_ledger(address) as opened:
-        yield opened
 
 
 @pytest.fixture

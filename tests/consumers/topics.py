@@ -115,6 +115,8 @@ class Member:
                 if self.book.holders.get(partition) is self:
                     del self.book.holders[partition]
 
+    lose = give_up
+
     def settle(self) -> None:
         taken, self.in_hand = self.in_hand, []
         with self.book.lock:

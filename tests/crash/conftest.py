@@ -8,7 +8,9 @@ import pytest
 from ledger.address import parse_url
 from ledger.ledger import create_ledger
 from ledger.postgres.address import PostgresAddress
+from tests.crash.consuming_records import Produced, producing
 from tests.crash.launching import Launcher, launcher
+from tests.servers.kafka import Broker
 from tests.servers.postgres import Server, temporary_server
 
 
@@ -41,3 +43,17 @@ def on_server(server: Server, tmp_path: Path) -> PostgresAddress:
 def children(tmp_path: Path) -> Iterator[Launcher]:
     with launcher(tmp_path) as opened:
         yield opened
+
+
+@pytest.fixture
+def produced(kafka_broker: Broker) -> Iterator[Produced]:
+    with producing(kafka_broker.servers) as opened:
+        yield opened
+
+
+@pytest.fixture(autouse=True)
+def shown_seed(request: pytest.FixtureRequest) -> None:
+    """Chance has a seed, which pytest shows when the test fails."""
+    seed = getattr(request.module, "SEED", None)
+    if seed is not None:
+        print(f"seed {seed}")  # noqa: T201

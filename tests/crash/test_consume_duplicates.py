@@ -3,21 +3,17 @@
 import json
 import random
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-
-import pytest
 
 from consumers.client import Partition
 from ledger.address import Address
 from ledger.ledger import open_ledger
 from ledger.log import Quarantined
-from tests.crash.consuming_records import Consumers, Produced, id_of, lines, producing, taken
+from tests.crash.consuming_records import Consumers, Produced, id_of, lines, taken
 from tests.crash.launching import Launcher
 from tests.crash.loading import identities
 from tests.ledger.sending import assert_dense, send, waiting
-from tests.places import Places, a_place
 from tests.servers.kafka import Broker, NewTopic
 
 SEED = time.time_ns()
@@ -27,19 +23,6 @@ THREADS = 6
 GROUP = 7
 CONFLICTS = 20
 TOMBSTONES = 5
-
-
-@pytest.fixture
-def address(places: Places) -> Iterator[Address]:
-    with a_place(places) as taken_place:
-        yield taken_place
-
-
-@pytest.fixture
-def produced(kafka_broker: Broker) -> Iterator[Produced]:
-    print(f"seed {SEED}")  # noqa: T201 - shown by pytest when the test fails
-    with producing(kafka_broker.servers) as opened:
-        yield opened
 
 
 def test_the_same_events_everywhere_at_once_are_recorded_once(

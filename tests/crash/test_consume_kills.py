@@ -37,7 +37,6 @@ SETUPS = [("sqlite", "kafka-python"), ("postgres", "kafka-python"), ("postgres",
 @pytest.fixture(params=SETUPS, ids="-".join)
 def setup(request: pytest.FixtureRequest) -> tuple[str, str]:
     """A store and a client library."""
-    print(f"seed {SEED}")  # noqa: T201 - shown by pytest when the test fails
     found: tuple[str, str] = request.param
     return found
 

@@ -24,7 +24,6 @@ from tests.crash.consuming_records import (
 )
 from tests.crash.launching import PATIENCE_SECONDS, Child, Launcher
 from tests.crash.loading import head_of
-from tests.places import PostgresPlaces, a_place
 from tests.servers.kafka import Broker, NewTopic, temporary_broker
 from tests.servers.postgres import Server
 
@@ -44,13 +43,6 @@ NOT_PATIENT = {"ledger.postgres.store.CONNECT_SECONDS_MAX": 1}
 def own_broker() -> Iterator[Broker]:
     with temporary_broker() as broker:
         yield broker
-
-
-@pytest.fixture
-def on_postgres(postgres_places: PostgresPlaces) -> Iterator[Address]:
-    print(f"seed {SEED}")  # noqa: T201 - shown by pytest when the test fails
-    with a_place(postgres_places) as taken_place:
-        yield taken_place
 
 
 def test_consumers_wait_quietly_for_a_broker_that_is_away(

@@ -1,7 +1,7 @@
 """Records that cannot be recorded: each is kept whole, and its partition goes on."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import pytest
@@ -20,11 +20,10 @@ from tests.crash.consuming_records import (
     Produced,
     assert_all_recorded,
     lines,
-    producing,
 )
 from tests.crash.launching import Launcher
 from tests.ledger.sending import line, order, waiting
-from tests.places import Places, a_place, plain_connection
+from tests.places import plain_connection
 from tests.servers.kafka import Broker, NewTopic
 
 PARTLY = 3
@@ -66,18 +65,6 @@ POISON = [
     Poison("conflict", line(order("first", subject="customer:other"))),
     Poison("time_ahead", AHEAD, [("trace", b"\xff"), ("trace", b"again")]),
 ]
-
-
-@pytest.fixture
-def address(places: Places) -> Iterator[Address]:
-    with a_place(places) as taken_place:
-        yield taken_place
-
-
-@pytest.fixture
-def produced(kafka_broker: Broker) -> Iterator[Produced]:
-    with producing(kafka_broker.servers) as opened:
-        yield opened
 
 
 @pytest.mark.parametrize("client", CLIENTS)

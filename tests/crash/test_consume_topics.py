@@ -38,12 +38,6 @@ def address(sqlite_places: SQLitePlaces) -> Iterator[Address]:
 
 
 @pytest.fixture
-def produced(kafka_broker: Broker) -> Iterator[Produced]:
-    with producing(kafka_broker.servers) as opened:
-        yield opened
-
-
-@pytest.fixture
 def consumers(
     address: Address, children: Launcher, kafka_broker: Broker, new_topic: NewTopic
 ) -> Consumers:

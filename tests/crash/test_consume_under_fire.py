@@ -9,8 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import count, cycle
 
-import pytest
-
 from ledger.address import Address
 from ledger.ledger import open_ledger
 from tests.crash.consuming_records import (
@@ -25,7 +23,6 @@ from tests.crash.consuming_records import (
 from tests.crash.launching import Child, Launcher
 from tests.crash.loading import head_of, opening
 from tests.crash.oracle import check_views
-from tests.places import PostgresPlaces, a_place
 from tests.servers.kafka import Broker, NewTopic
 
 SEED = time.time_ns()
@@ -41,13 +38,6 @@ AT_ONCE = 40
 AFTER_SECONDS = 0.2
 """So often a few more records are produced."""
 SMALL_RANGES = {"projections.ranges.RANGE_TOUCHPOINTS": 200, "projections.ranges.IN_PROCESS_MAX": 0}
-
-
-@pytest.fixture
-def on_postgres(postgres_places: PostgresPlaces) -> Iterator[Address]:
-    print(f"seed {SEED}")  # noqa: T201 - shown by pytest when the test fails
-    with a_place(postgres_places) as taken_place:
-        yield taken_place
 
 
 @dataclass

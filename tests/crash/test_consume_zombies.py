@@ -3,7 +3,6 @@
 import random
 import signal
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -15,7 +14,6 @@ from tests.crash.consuming_records import (
     check,
     holds,
     lines,
-    producing,
     states,
     taken,
     told,
@@ -23,7 +21,7 @@ from tests.crash.consuming_records import (
 )
 from tests.crash.launching import Child, Launcher, wait_until
 from tests.crash.loading import head_of
-from tests.places import Places, PostgresPlaces, a_place, held, plain_connection
+from tests.places import held, plain_connection
 from tests.servers.kafka import Broker, NewTopic
 
 SEED = time.time_ns()
@@ -39,27 +37,12 @@ WHERE datname = current_database() AND wait_event_type = 'Lock'
 """
 
 
-@pytest.fixture
-def address(places: Places) -> Iterator[Address]:
-    with a_place(places) as taken_place:
-        yield taken_place
-
-
-@pytest.fixture
-def on_postgres(postgres_places: PostgresPlaces) -> Iterator[Address]:
-    with a_place(postgres_places) as taken_place:
-        yield taken_place
-
-
-@pytest.fixture
-def produced(kafka_broker: Broker) -> Iterator[Produced]:
-    print(f"seed {SEED}")  # noqa: T201 - shown by pytest when the test fails
-    with producing(kafka_broker.servers) as opened:
-        yield opened
-
-
 @pytest.mark.parametrize("client", CLIENTS)
-@pytest.mark.parametrize("instance", [None, "one"], ids=["dynamic", "static"])
+@pytest.mark.parametrize(
+    ("instance", "thaw_seconds"),
+    [(None, 0.2), (None, 3.0), ("one", 0.2)],
+    ids=["dynamic", "in the group again by then", "static"],
+)
 def test_a_frozen_one_that_comes_back_is_refused_and_ends(
     on_postgres: Address,
     children: Launcher,
@@ -68,11 +51,14 @@ def test_a_frozen_one_that_comes_back_is_refused_and_ends(
     new_topic: NewTopic,
     client: str,
     instance: str | None,
+    thaw_seconds: float,
 ) -> None:
     topic = new_topic(2)
     consumers = Consumers(children, on_postgres, kafka_broker.servers, (topic,))
     produced.spread(topic, 2, lines(SEED, RECORDS))
-    frozen = consumers.start(client=client, instance=instance, freeze_at_append=3)
+    frozen = consumers.start(
+        client=client, instance=instance, freeze_at_append=3, thaw_seconds=thaw_seconds
+    )
     wait_for(frozen, lambda: bool(told(frozen, "frozen")))
     assert head_of(on_postgres) < RECORDS
     other = consumers.start(client=client, instance=instance)

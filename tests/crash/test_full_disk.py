@@ -72,7 +72,6 @@ def test_a_full_disk_takes_nothing_in_loses_nothing_and_goes_on_with_room(
     children: Launcher,
     tmp_path: Path,
 ) -> None:
-    print(f"seed {SEED}")  # noqa: T201 - shown by pytest when the test fails
     load = long_names(LINES_TO_A_LIMIT if disk_of is limited_tables else LINES)
     path = tmp_path / "load.ndjson"
     path.write_bytes(b"\n".join(load.lines[:VIEWED_LINES]))

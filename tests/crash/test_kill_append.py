@@ -18,7 +18,6 @@ LONGEST_SECONDS = 0.2
 def test_a_hundred_kills_lose_nothing_and_double_nothing(
     on_server: PostgresAddress, children: Launcher, tmp_path: Path
 ) -> None:
-    print(f"seed {SEED}")  # noqa: T201 - shown by pytest when the test fails
     chance = random.Random(SEED)
     load = made_up(SEED, LINES)
     path = tmp_path / "load.ndjson"

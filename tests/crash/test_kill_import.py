@@ -109,7 +109,6 @@ class Killing:
 def test_fifty_kills_lose_nothing_and_double_nothing(
     address: SQLiteAddress, load: Load, whole_file: Path, tmp_path: Path
 ) -> None:
-    print(f"seed {SEED}")  # noqa: T201 - shown by pytest when the test fails
     killing = Killing(address, load, tmp_path, random.Random(SEED))
     killing.run()
     code, receipt = finished(command(address, "append", str(whole_file)))

@@ -36,7 +36,6 @@ def road(server: Server) -> Iterator[Road]:
 @pytest.fixture
 def far(on_server: PostgresAddress, road: Road, server: Server) -> Iterator[Ledger]:
     """The ledger as it is seen over the road. It is not patient with a server that is gone."""
-    print(f"seed {SEED}")  # noqa: T201 - shown by pytest when the test fails
     conninfo = on_server.conninfo.replace(f":{server.port}/", f":{road.port}/")
     assert conninfo != on_server.conninfo
     with open_ledger(replace(on_server, conninfo=conninfo)) as ledger:

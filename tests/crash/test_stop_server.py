@@ -53,7 +53,6 @@ CREATE TRIGGER watched AFTER INSERT ON rebuilt_ranges
 
 @pytest.fixture
 def acknowledged(tmp_path: Path) -> Acknowledged:
-    print(f"seed {SEED}")  # noqa: T201 - shown by pytest when the test fails
     load = made_up(SEED, LINES)
     path = tmp_path / "load.ndjson"
     path.write_bytes(b"\n".join(load.lines))

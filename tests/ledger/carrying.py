@@ -11,13 +11,13 @@ from uuid import UUID
 import psycopg
 
 from ledger.address import Address, parse_url
-from ledger.backup.archive import Report
 from ledger.backup.restoring import Restored, Restoring
 from ledger.backup.writing import back_up
 from ledger.intake import Stop
 from ledger.ledger import Ledger, create_ledger, open_ledger
 from ledger.log import Head, Move
 from ledger.postgres.address import PostgresAddress
+from ledger.progress import Report
 from ledger.sqlite.address import SQLiteAddress
 from projections.follow import follow
 from projections.registry import PROJECTIONS

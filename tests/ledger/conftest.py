@@ -8,7 +8,7 @@ from ledger.address import Address
 from ledger.ledger import Ledger, open_ledger
 from ledger.sqlite.address import SQLiteAddress
 from tests.ledger.sending import NOW
-from tests.places import Places, SQLitePlaces, a_place
+from tests.places import SQLitePlaces
 
 
 class SetClock:
@@ -24,13 +24,6 @@ class SetClock:
 @pytest.fixture
 def clock() -> SetClock:
     return SetClock(NOW)
-
-
-@pytest.fixture
-def address(places: Places) -> Iterator[Address]:
-    """Where a ledger is that has been created, and has nothing in it."""
-    with a_place(places) as address:
-        yield address
 
 
 @pytest.fixture

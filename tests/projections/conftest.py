@@ -4,9 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from ledger.address import Address
 from ledger.ledger import Ledger
-from tests.places import Places, a_place
+from tests.places import Places
 from tests.projections.ledgers import Clock, Workshop
 
 
@@ -24,10 +23,3 @@ def clock() -> Clock:
 def ledger(workshop: Workshop, clock: Clock) -> Iterator[Ledger]:
     with workshop.ledger(clock) as made:
         yield made
-
-
-@pytest.fixture
-def address(places: Places) -> Iterator[Address]:
-    """A new ledger, for tests in which several processes open it."""
-    with a_place(places) as address:
-        yield address

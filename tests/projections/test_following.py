@@ -15,13 +15,14 @@ from ledger.errors import Locked, SchemaMismatch, Unreachable
 from ledger.intake import Stop
 from ledger.ledger import Ledger, create_ledger, open_ledger
 from ledger.postgres.address import PostgresAddress
+from ledger.progress import silent
 from ledger.sqlite.address import SQLiteAddress
 from projections import following
 from projections.following import Following, Pace
 from projections.orders import ORDERS
 from projections.pulse import Health, Pulse
 from projections.query import Lag, lags
-from projections.rebuild import Interrupted, silent
+from projections.rebuild import Interrupted
 from projections.registry import PROJECTIONS
 from tests.domain.loyalty_facts import order
 from tests.places import Places, plain_connection
@@ -30,13 +31,6 @@ from tests.servers.postgres import temporary_server
 
 PATIENCE_SECONDS = 30
 POLL_SECONDS = 0.3
-
-
-@pytest.fixture
-def address(places: Places) -> Iterator[Address]:
-    made = places.taken()
-    yield made
-    places.give_back(made)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Folders for servers of tests that end with the process that made them, and ports for them."""
 
+import fcntl
 import pwd
 import random
 import shutil
@@ -65,6 +66,27 @@ def _new_folder(name: str, user: str | None) -> Path:
             give(folder, user)
             return folder
     raise RuntimeError(f"no folder for temporary files that {user} may enter")
+
+
+@contextmanager
+def alone(place: Path) -> Iterator[None]:
+    """Hold the lock of a place: others who want to write there wait."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with place.with_name(f"{place.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def is_held(file: Path) -> bool:
+    """Whether a process holds the lock of a file."""
+    try:
+        with file.open() as probe:
+            fcntl.flock(probe, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
 
 
 def free_port() -> int:

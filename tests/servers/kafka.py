@@ -23,9 +23,16 @@ from typing import Any, ClassVar, Protocol
 
 import pytest
 
-from tests.servers.guarding import free_port, guarded_folder, make_folder_of_run, wait
+from tests.servers.guarding import (
+    alone,
+    free_port,
+    guarded_folder,
+    is_held,
+    make_folder_of_run,
+    wait,
+)
 from tests.servers.kafka_certificates import write_certificates
-from tests.servers.kafka_installation import Installation, alone, installed
+from tests.servers.kafka_installation import Installation, installed
 
 with warnings.catch_warnings():
     # It reads its own files in a way that Python 3.11 and 3.12 call out of date, and 3.13 does not.
@@ -133,14 +140,7 @@ class Broker:
     @property
     def running(self) -> bool:
         """Whether its process is there, frozen or not."""
-        try:
-            with self._alive.open() as probe:
-                fcntl.flock(probe, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except FileNotFoundError:
-            return False
-        except BlockingIOError:
-            return True
-        return False
+        return is_held(self._alive)
 
     @property
     def servers(self) -> str:

@@ -1,16 +1,16 @@
 """Apache Kafka as its project publishes it: fetched once by Maven into the cache folder."""
 
-import fcntl
 import os
 import re
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+from tests.servers.guarding import alone
 
 CACHE = Path(__file__).parents[2] / ".cache"
 VERSION = "4.3.1"
@@ -77,15 +77,6 @@ def installed(cache_folder: Path = CACHE) -> Installation:
             if not folder.exists():
                 _fetch(folder)
     return Installation(folder=folder, java=java, java_version=version)
-
-
-@contextmanager
-def alone(place: Path) -> Iterator[None]:
-    """Hold the lock of a place in the cache folder: others who want to write there wait."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with place.with_name(f"{place.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _java() -> tuple[Path, int]:

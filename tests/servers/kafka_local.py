@@ -7,9 +7,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from tests.servers.guarding import free_port, is_free
+from tests.servers.guarding import alone, free_port, is_free
 from tests.servers.kafka import SOON_BACK, Broker, Settings
-from tests.servers.kafka_installation import CACHE, alone
+from tests.servers.kafka_installation import CACHE
 
 FOLDER = CACHE / "kafka"
 PORT = 9092

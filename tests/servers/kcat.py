@@ -1,10 +1,11 @@
 """kcat for tests: from the PATH, else out of Debian's package in the cache folder, without root."""
 
-import fcntl
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+
+from tests.servers.guarding import alone
 
 PACKAGE = "kcat"
 CACHE = Path(__file__).parents[2] / ".cache" / PACKAGE
@@ -27,8 +28,7 @@ def kcat_folder(cache: Path = CACHE) -> Path:
     if installed:
         return Path(installed).parent
     cache.mkdir(parents=True, exist_ok=True)
-    with (cache / ".lock").open("w") as lock:  # workers of a run ask at the same time
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with alone(cache):  # workers of a run ask at the same time
         program = cache / "kcat" / "bin" / PACKAGE
         if not program.exists():
             _unpack(cache)

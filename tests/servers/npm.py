@@ -1,10 +1,11 @@
 """Packages of Node.js for tests: fetched once into the cache folder, and found there afterwards."""
 
-import fcntl
 import json
 import shutil
 import subprocess
 from pathlib import Path
+
+from tests.servers.guarding import alone
 
 CACHE = Path(__file__).parents[2] / ".cache"
 SECONDS_MAX = 300
@@ -19,9 +20,7 @@ def node_packages(name: str, *wanted: str) -> Path:
         if shutil.which(program) is None:
             raise RuntimeError(f"{program} cannot be found: install Node.js 18 or later, and npm")
     folder = CACHE / f"npm-{name}"
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:  # workers of a run ask at the same time
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with alone(folder):  # workers of a run ask at the same time
         if not all(_is_there(folder, package) for package in wanted):
             _install(folder, wanted)
     return folder
@@ -39,6 +38,7 @@ def _is_there(folder: Path, package: str) -> bool:
 
 
 def _install(folder: Path, wanted: tuple[str, ...]) -> None:
+    folder.mkdir(exist_ok=True)
     (folder / "package.json").write_text('{"private": true}\n')
     options = ["--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts"]
     _run(["npm", "install", *options, "--prefix", str(folder), *wanted], SECONDS_MAX)

@@ -26,10 +26,12 @@ from psycopg import sql
 
 from tests.servers.guarding import (
     PATIENCE_SECONDS,
+    alone,
     free_port,
     give,
     guarded_folder,
     identity,
+    is_held,
     make_folder_of_run,
     may,
     wait,
@@ -107,14 +109,7 @@ class Server:
     @property
     def running(self) -> bool:
         """Whether any process of it, a backend too, is left."""
-        try:
-            with self._lock.open() as probe:
-                fcntl.flock(probe, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except FileNotFoundError:
-            return False
-        except BlockingIOError:
-            return True
-        return False
+        return is_held(self._lock)
 
     def dsn(self, database: str = "postgres") -> str:
         return f"postgresql://{SUPERUSER}@127.0.0.1:{self.port}/{database}"
@@ -341,9 +336,8 @@ _WORKER_INPUT = "touchstone_postgres_folder"
 def shared_server(config: pytest.Config) -> Server:
     """The server of this run of pytest, started by whichever worker asks for it first."""
     folder = config.stash[RUN_FOLDER]
-    with (folder / "gate.lock").open("w") as gate:
-        fcntl.flock(gate, fcntl.LOCK_EX)
-        told = folder / "port"
+    told = folder / "port"
+    with alone(told):
         if told.exists():
             return _server_in(folder, int(told.read_text()), {})
         server = _server_in(folder, free_port(), {})
