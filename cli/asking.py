@@ -12,8 +12,7 @@ from cli.exits import NotFound
 from cli.moments import Moment
 from cli.session import Session
 from ledger.ledger import Ledger
-from projections.persons import person_of
-from projections.query import Cut, first_touchpoints
+from projections.query import NOW, Cut, first_touchpoints, persons_at
 from schemas.registry import BY_TYPE
 from schemas.subject import PERSONAL_KINDS, is_personal
 
@@ -98,19 +97,20 @@ def stored_subject(ledger: Ledger, subject: str) -> str:
     return ledger.vault.stored_subject(subject)
 
 
-def person_named(session: Session, ledger: Ledger, subject: str) -> str:
-    """The person whom somebody means by a subject, as the log knows him.
+def person_named(session: Session, ledger: Ledger, subject: str, cut: Cut = NOW) -> str:
+    """The person whom somebody means by a subject, as the log knows him and a cut shows him.
 
     An address or number that has no touchpoints of its own means the one customer with whom
     it was seen. Raises NotFound when there is none, or more than one.
     """
     stored = stored_subject(ledger, subject)
-    if first_touchpoints(ledger, [stored]):
-        return person_of(stored)
     seen_with = ledger.log.subjects_with(stored) if is_personal(stored) else []
+    known = persons_at(ledger, [stored, *seen_with], cut)
+    if stored in known.named or first_touchpoints(ledger, [stored]):
+        return known.person_of(stored)
     if not seen_with:
         raise NotFound(f"nobody is known as {subject}; `touchstone customer list` lists everybody")
-    persons = sorted({person_of(other) for other in seen_with})
+    persons = sorted({known.person_of(other) for other in seen_with})
     if len(persons) > 1:
         raise NotFound(f"{subject} was seen with several customers: {', '.join(persons)}")
     session.note(f"note: {subject} was seen with {persons[0]}, who is shown")

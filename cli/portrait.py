@@ -49,7 +49,7 @@ def portrait(ledger: Ledger, asked: Asked) -> Record | None:
     if state is None and member is None:
         return None
     state = state or Customer()
-    subjects = subjects_of(asked.person)
+    subjects = subjects_of(ledger, asked.person, asked.cut)
     names = clear_subjects(ledger, (asked.person, *subjects))
     anomalous = anomalous_orders(ledger, state, subjects, asked.cut)
     record = customers.summary(state, names[asked.person])

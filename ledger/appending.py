@@ -176,10 +176,19 @@ def known_in_log(
 
 
 def _insert_beside(records: Sequence[Record], rows: Sequence[Row], cursor: Cursor) -> None:
-    """The side tables that belong to the same fact: search tokens, governing facts."""
+    """The side tables that belong to the same fact: search tokens, ties, governing facts."""
     tokens = {(token, r.subject) for r in records if r.tokens for token in r.tokens}
     if tokens:
         cursor.insert_missing("search_tokens", sorted(tokens))
+    ties = [
+        tie
+        for r, row in zip(records, rows, strict=True)
+        if r.ties
+        for other in set(r.ties)
+        for tie in ((r.subject, other, row[0]), (other, r.subject, row[0]))
+    ]
+    if ties:
+        cursor.insert_rows("ties", sorted(ties))
     governing = [(r.topic, row[0]) for r, row in zip(records, rows, strict=True) if r.governs]
     if governing:
         cursor.insert_rows("governing_facts", governing)

@@ -13,6 +13,7 @@ from domain.rules import Rules
 from ledger.governance import governance
 from ledger.ledger import Ledger
 from ledger.log import Appended, Submission
+from ledger.persons import persons_of
 from ledger.quarantine import Received
 from ledger.record import Recorded, records_of
 from ledger.store import Cursor
@@ -20,12 +21,8 @@ from schemas.door import Refused
 from schemas.envelope import Envelope
 from schemas.loyalty import PointsRedeemed
 from schemas.replay import decode
-from schemas.subject import stream_of
 
 SOURCE = "touchstone"
-_FACTS = """
-SELECT topic, state FROM stored_events WHERE originator_id = ? ORDER BY originator_version
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +76,12 @@ def _recorded(subject: str, cursor: Cursor) -> tuple[Rules, list[Envelope[Any]]]
     """The rules and all facts of the person that count, as they stand under the lock."""
     (head,) = cursor.execute("SELECT position FROM head").fetchone()
     known = governance(head, cursor)
-    rows = cursor.execute(_FACTS, (stream_of(subject).hex,))
+    persons = persons_of([subject], known, head, cursor)
+    streams = persons.streams_of(persons.person_of(subject))
+    rows = cursor.execute(
+        f"SELECT topic, state FROM stored_events WHERE originator_id {cursor.AMONG_STREAMS}",
+        (cursor.listed(streams),),
+    )
     return known.rules, known.standing([decode(topic, state) for topic, state in rows])
 
 

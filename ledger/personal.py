@@ -26,7 +26,7 @@ from schemas.envelope import Envelope
 from schemas.fields import CIPHERTEXT_PREFIX
 from schemas.personal_fields import personal_fields, subject_fields
 from schemas.registry import BY_TYPE
-from schemas.subject import is_personal, is_token, kind_of, normalise
+from schemas.subject import PERSONAL_KINDS, is_personal, is_token, kind_of, normalise
 from schemas.touchpoint import Touchpoint
 
 NONCE_BYTES = 12
@@ -119,6 +119,11 @@ class Vault:
             return self.stored_subject(f"{kind}:{value}")
         except Refused:
             return None
+
+    def tokens_of(self, values: Iterable[str]) -> tuple[str, ...]:
+        """The tokens of those values that are addresses or numbers; what else they are is left."""
+        found = (self._token(kind, value) for value in values for kind in PERSONAL_KINDS)
+        return tuple(sorted({token for token in found if token}))
 
     def reveal(self, envelopes: Iterable[Envelope[Touchpoint]]) -> list[Envelope[Any]]:
         """Open what is personal, for a reader who may; `[erased]` where a key is gone.

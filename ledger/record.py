@@ -5,9 +5,15 @@ from dataclasses import dataclass
 
 import msgspec
 
-from ledger.personal import Vault
+from ledger.personal import Protected, Vault
 from schemas.door import Refused
 from schemas.envelope import Envelope
+from schemas.identity import (
+    CustomerDescribed,
+    CustomerLinked,
+    CustomerMerged,
+    IdentityRulesPublished,
+)
 from schemas.registry import BY_TYPE
 from schemas.subject import stream_of
 from schemas.touchpoint import Touchpoint
@@ -29,6 +35,8 @@ class Record(msgspec.Struct, frozen=True):
     subject: str
     tokens: tuple[str, ...] = ()
     governs: bool = False
+    ties: tuple[str, ...] = ()
+    """The subjects, or tokens, that this fact puts together with its own subject."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +76,20 @@ def records_of(envelopes: Sequence[Envelope[Touchpoint]], vault: Vault) -> list[
             subject=protected.envelope.subject,
             tokens=protected.tokens,
             governs=protected.envelope.type in GOVERNING,
+            ties=_ties_of(protected, vault),
         )
         for protected in vault.protect(envelopes)
     ]
+
+
+def _ties_of(protected: Protected, vault: Vault) -> tuple[str, ...]:
+    """What a fact about identity puts together with its subject; see ledger/persons.py."""
+    envelope = protected.envelope
+    if envelope.type == CustomerDescribed.TYPE:
+        return tuple(token for token in protected.tokens if token != envelope.subject)
+    if envelope.type in (CustomerLinked.TYPE, CustomerMerged.TYPE):
+        other: str = envelope.data["other"]
+        return (other,) if other != envelope.subject else ()
+    if envelope.type == IdentityRulesPublished.TYPE:
+        return vault.tokens_of(envelope.data["blocked_values"])
+    return ()

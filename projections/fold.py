@@ -1,17 +1,18 @@
 """Folds touchpoints into rows. Pure: the same touchpoints and rules give the same bytes."""
 
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
 from domain.occurred import Occurred, Order, order_of
 from domain.rules import Rules
-from projections.persons import person_of
+from ledger.persons import ALONE, Persons
 from projections.view import NEVER, View
 from schemas.subject import stream_of
 
+NOBODY: Mapping[str, list[Any]] = {}
 _encode = msgspec.json.Encoder().encode
 
 
@@ -93,15 +94,17 @@ def streams_in(row: Row) -> list[str]:
     return msgspec.json.decode(row.streams or "[]", type=list[str])
 
 
-def person_in(touchpoint: Occurred) -> str:
-    """The key of a touchpoint in a view that is kept by person."""
-    return person_of(touchpoint.subject)
+def key_in(view: View, persons: Persons) -> Callable[[Any], str]:
+    """What gives the key of a touchpoint in a view."""
+    return view.key or (lambda touchpoint: persons.person_of(touchpoint.subject))
 
 
-def by_key(view: View, touchpoints: Iterable[Any], rules: Rules) -> dict[str, list[Any]]:
+def by_key(
+    view: View, touchpoints: Iterable[Any], rules: Rules, persons: Persons = ALONE
+) -> dict[str, list[Any]]:
     """The touchpoints that matter to a view, by the key that they belong to."""
     since = view.since(rules).get
-    key_of = view.key or person_in
+    key_of = key_in(view, persons)
     found: dict[str, list[Any]] = {}
     for touchpoint in touchpoints:
         if touchpoint.at >= since(touchpoint.type, NEVER):
@@ -115,29 +118,41 @@ def streams_of_touchpoints(touchpoints: Iterable[Occurred]) -> set[str]:
 
 
 def fold_streams(
-    touchpoints: Sequence[Any], views: Sequence[View], rules: Rules
+    touchpoints: Sequence[Any],
+    views: Sequence[View],
+    rules: Rules,
+    persons: Persons = ALONE,
+    people: Mapping[str, list[Any]] = NOBODY,
 ) -> dict[str, tuple[list[Row], list[Failure]]]:
     """Fold whole streams, given in any order, into the rows of all the views.
 
+    `people` are persons of several subjects with all that is told of them; who is one of those in
+    `persons` and is not among them is folded elsewhere.
     A key that other streams reach as well comes out once for each; the rebuild then folds it
     again from all of them.
     """
     rows: dict[str, tuple[list[Row], list[Failure]]] = {view.name: ([], []) for view in views}
-    persons = [(view, view.since(rules).get) for view in views if view.by_person]
+    by_person = [(view, view.since(rules).get) for view in views if view.by_person]
     keyed = [view for view in views if not view.by_person]
     streams: dict[str, list[Any]] = {}
     for touchpoint in touchpoints:
         streams.setdefault(touchpoint.subject, []).append(touchpoint)
-    for subject, stream in streams.items():
-        stream = in_order(stream)
-        person = person_of(subject)
-        for view, since in persons:
-            wanted = [t for t in stream if t.at >= since(t.type, NEVER)]
+
+    def fold_person(person: str, told: list[Any]) -> None:
+        for view, since in by_person:
+            wanted = [t for t in told if t.at >= since(t.type, NEVER)]
             if wanted:
                 _fold_into(rows[view.name], view, person, wanted, rules)
+
+    for subject, stream in streams.items():
+        stream = in_order(stream)
+        if subject not in persons.named:
+            fold_person(subject, stream)
         for view in keyed:
             for key, wanted in by_key(view, stream, rules).items():
                 _fold_into(rows[view.name], view, key, wanted, rules)
+    for person, told in people.items():
+        fold_person(person, in_order(told))
     return rows
 
 

@@ -45,8 +45,8 @@ def follow(
             follower.advance(group, until)
         except Overtaken:
             continue
-        except RestateNeeded:
-            depending = [g for g in group if follower.views[g.view].wanted]
+        except RestateNeeded as needed:
+            depending = [g for g in group if g.view in needed.views]
             _rebuild(ledger, follower, depending, workers, report, stop)
 
 

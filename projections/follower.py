@@ -5,7 +5,7 @@ again from the log, so a view never depends on the order of arrival.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -13,8 +13,10 @@ import msgspec
 from domain.occurred import order_of
 from ledger.governance import (
     GOVERNING_TYPES,
+    JOINING_TYPES,
     Governance,
     governance,
+    identity_restated_from,
     restated_from,
 )
 from ledger.ledger import Ledger
@@ -32,6 +34,7 @@ from projections.fold import (
     streams_of_touchpoints,
 )
 from projections.generations import Generation
+from projections.people import People, Turn, people_of
 from projections.reading import Reader
 from projections.refolding import Refolder
 from projections.view import View
@@ -44,7 +47,11 @@ class Overtaken(Exception):
 
 
 class RestateNeeded(Exception):
-    """A rule was published for a time that the view has already folded."""
+    """A rule was published for a time that some views have already folded: `views`, by name."""
+
+    def __init__(self, views: frozenset[str]) -> None:
+        super().__init__(", ".join(sorted(views)))
+        self.views = views
 
 
 @dataclass(slots=True)
@@ -55,6 +62,7 @@ class Update:
     rows: list[Row]
     gone: list[str]
     failures: list[Failure]
+    unparked: list[str]
     latest_at: int
 
     def add(self, key: str, became: Row | Failure | None) -> None:
@@ -105,13 +113,19 @@ class Follower:
             if reached == after:
                 return after
             known = before = self._governance(after, cursor)
-            struck: list[Any] = []
-            if any(t.type in GOVERNING_TYPES for t in page):
+            struck, parted = list[Any](), list[Any]()
+            types = {touchpoint.type for touchpoint in page}
+            if not types.isdisjoint(GOVERNING_TYPES):
                 known = governance(reached, cursor)
-                self._check_restating(group, restated_from(before, known))
+                self._check_restating(group, before, known)
                 struck = self._reader.identified(before.voided ^ known.voided, reached, cursor)
+                parted = self._reader.identified(before.undone ^ known.undone, reached, cursor)
+            elif not types.isdisjoint(JOINING_TYPES):
+                known = replace(known, joins=True)
             self._known = (reached, known)
-            folding = _Folding(self._reader, known, reached, cursor)
+            turn = Turn(before, known, after, reached)
+            people = people_of(turn, [*page, *struck, *parted], cursor)
+            folding = _Folding(self._reader, known, people, reached, cursor)
             updates = [folding.update(self.views[g.view], g, page, struck) for g in group]
         self._write(updates, after, reached)
         return reached
@@ -121,10 +135,21 @@ class Follower:
         there, known = self._known
         return known if known is not None and there == position else governance(position, cursor)
 
-    def _check_restating(self, group: Sequence[Generation], moment: int | None) -> None:
-        depending = [g for g in group if self.views[g.view].wanted]
-        if moment is not None and any(moment <= g.latest_at for g in depending):
-            raise RestateNeeded
+    def _check_restating(
+        self, group: Sequence[Generation], before: Governance, known: Governance
+    ) -> None:
+        earned, joined = restated_from(before, known), identity_restated_from(before, known)
+        restated = frozenset(
+            g.view
+            for g in group
+            for moment, depends in (
+                (earned, self.views[g.view].wanted is not None),
+                (joined, self.views[g.view].by_person),
+            )
+            if depends and moment is not None and moment <= g.latest_at
+        )
+        if restated:
+            raise RestateNeeded(restated)
 
     def _write(self, updates: list[Update], after: int, reached: int) -> None:
         now = self.ledger.log.clock()
@@ -137,15 +162,20 @@ class Follower:
                 tables.write_rows(generation.table, update.rows, cursor)
                 tables.remove_rows(generation.table, update.gone, cursor)
                 parking.park(generation, update.failures, reached, now, cursor)
+                for key in update.unparked:
+                    parking.unpark(generation, key, cursor)
                 generations.advance(generation, reached, update.latest_at, self._recorder, cursor)
 
 
 class _Folding:
     """Folds one page into the rows that are there."""
 
-    def __init__(self, reader: Reader, known: Governance, reached: int, cursor: Cursor) -> None:
+    def __init__(
+        self, reader: Reader, known: Governance, people: People, reached: int, cursor: Cursor
+    ) -> None:
         self._refolder = Refolder(reader, known, reached, cursor)
         self._known = known
+        self._people = people
         self._cursor = cursor
 
     def update(
@@ -153,22 +183,28 @@ class _Folding:
     ) -> Update:
         """What the page changes in a generation; `struck` were voided by it, or count again."""
         latest = max((t.at for t in page), default=generations.BEGINNING_OF_TIME)
-        update = Update(generation, [], [], [], max(latest, generation.latest_at))
-        rules = self._known.rules
-        found = by_key(view, self._known.standing(page), rules)
-        again = by_key(view, struck, rules)
-        keys = list({**found, **again})
+        update = Update(generation, [], [], [], [], max(latest, generation.latest_at))
+        rules, persons = self._known.rules, self._people.persons
+        found = by_key(view, self._known.standing(page), rules, persons)
+        again = by_key(view, struck, rules, persons)
+        moved = self._people.moved if view.by_person else frozenset()
+        keys = list({**found, **again, **dict.fromkeys(moved)})
         parked = parking.parked(generation, self._cursor)
         there = tables.rows_of(generation.table, keys, self._cursor)
         late: dict[str, set[str]] = {}
         for key in keys:
             touchpoints, row = found.get(key, []), there.get(key)
             streams = streams_of_touchpoints([*touchpoints, *again.get(key, [])])
-            if key in parked:
+            if key in moved:
+                if key in parked:
+                    update.unparked.append(key)
+            elif key in parked:
                 update.failures.append(parked[key].reached_by(streams))
                 continue
             streams.update(streams_in(row) if row else ())
-            if key in again or _late(touchpoints, row):
+            if key in moved and persons.person_of(key) != key:
+                update.gone.append(key)
+            elif key in moved or key in again or _late(touchpoints, row):
                 late[key] = streams
             else:
                 update.add(key, self._folded_on(view, key, touchpoints, row, streams))

@@ -1,6 +1,6 @@
 """Questions to the views: of now from the tables, of any other moment from the log itself."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from operator import attrgetter
@@ -12,6 +12,7 @@ from domain.rules import Rules
 from ledger.governance import Governance, governance
 from ledger.ledger import Ledger
 from ledger.log import Stored
+from ledger.persons import ALONE, Persons, persons_of
 from ledger.store import Cursor
 from projections import generations, parking, tables
 from projections.fold import (
@@ -19,12 +20,11 @@ from projections.fold import (
     by_key,
     fold,
     in_order,
+    key_in,
     order_in,
-    person_in,
     streams_in,
     streams_of_touchpoints,
 )
-from projections.persons import streams_of
 from projections.reading import Reader
 from projections.view import View
 from schemas.envelope import Envelope
@@ -89,9 +89,17 @@ def rules(ledger: Ledger, cut: Cut = NOW) -> Rules:
     return governing(ledger, cut).rules
 
 
-def subjects_of(person: str) -> tuple[str, ...]:
-    """The (stored) subjects that are this person; see projections/persons.py."""
-    return (person,)
+def persons_at(ledger: Ledger, subjects: Iterable[str], cut: Cut = NOW) -> Persons:
+    """The persons that these (stored) subjects are, as far as a cut shows it."""
+    last = until(ledger, cut)
+    with ledger.store.cursor() as cursor:
+        known = governance(last, cursor, cut.shows)
+        return persons_of(subjects, known, last, cursor, cut.shows)
+
+
+def subjects_of(ledger: Ledger, person: str, cut: Cut = NOW) -> tuple[str, ...]:
+    """The (stored) subjects that are this person, as far as a cut shows it."""
+    return persons_at(ledger, [person], cut).subjects_of(person)
 
 
 def state_of(ledger: Ledger, view: View, key: str, cut: Cut = NOW) -> Any | None:
@@ -109,7 +117,7 @@ def states_of(ledger: Ledger, view: View, keys: Sequence[str], cut: Cut = NOW) -
     if not cut.now:
         last = until(ledger, cut)
         with ledger.store.cursor() as cursor:
-            span = _Span(governance(last, cursor, cut.shows), last, moment)
+            span = _Span(governance(last, cursor, cut.shows), last, moment, cut.shows)
             return _folded(view, keys, span, cursor)
     with ledger.store.cursor() as cursor:
         live = generations.live(view.name, cursor)
@@ -126,15 +134,21 @@ class _Span:
     known: Governance
     until: int
     moment: int
+    shows: Callable[[int], bool] = lambda at: True
 
 
 def _folded(view: View, keys: Sequence[str], span: _Span, cursor: Cursor) -> dict[str, Any]:
     """The states of keys, folded on the spot from the log."""
-    reach = _streams_reaching(view, keys, span.until, cursor)
+    persons = ALONE
+    if view.by_person:
+        persons = persons_of(keys, span.known, span.until, cursor, span.shows)
+        reach = {stream for key in keys for stream in persons.streams_of(key)}
+    else:
+        reach = _streams_reaching(view, keys, span.until, cursor)
     everything = Reader([view]).streams(reach, span.until, cursor)
     shown = span.known.standing([t for t in everything if t.at <= span.moment])
     rules = span.known.rules
-    found = by_key(view, shown, rules)
+    found = by_key(view, shown, rules, persons)
     return {key: fold(view, in_order(found[key]), rules) for key in keys if key in found}
 
 
@@ -165,9 +179,10 @@ def _at_present(
 
 
 def _streams_reaching(view: View, keys: Sequence[str], last: int, cursor: Cursor) -> set[str]:
-    """The streams that reach these keys up to a position, or did before something was voided."""
-    if view.key is None:
-        return {stream for key in keys for stream in streams_of(key)}
+    """The streams that reach these keys up to a position, or did before something was voided.
+
+    The keys are not persons, whose streams follow from who is one person with whom.
+    """
     live = generations.live(view.name, cursor)
     if live is None:
         return _streams_behind(view, keys, 0, last, cursor)
@@ -188,7 +203,7 @@ def _streams_behind(
 ) -> set[str]:
     """The streams that reach these keys by what the live view has not folded yet."""
     reader, wanted, streams = Reader([view]), frozenset(keys), set[str]()
-    key_of = view.key or person_in
+    key_of = key_in(view, ALONE)
     while after < last:
         after, page = reader.page(after, last, PAGE_TOUCHPOINTS, cursor)
         if not page:
@@ -250,16 +265,19 @@ def first_touchpoints(ledger: Ledger, subjects: Iterable[str]) -> list[Envelope[
 
 def timeline(ledger: Ledger, person: str, cut: Cut = NOW) -> list[Told]:
     """All touchpoints of a person that a cut shows, in the order in which they occurred."""
-    return told(ledger.log.streams(streams_of(person), until(ledger, cut)), cut)
+    streams = persons_at(ledger, [person], cut).streams_of(person)
+    return told(ledger.log.streams(streams, until(ledger, cut)), cut)
 
 
 def history(ledger: Ledger, view: View, key: str, cut: Cut = NOW) -> list[Told]:
     """All touchpoints that a view reads for one key, whoever they are about, by occurrence."""
+    if view.by_person:
+        return [t for t in timeline(ledger, key, cut) if t.envelope.type in view.reads]
     last = until(ledger, cut)
     with ledger.store.cursor() as cursor:
         streams = _streams_reaching(view, [key], last, cursor)
     everything = told(ledger.log.streams(streams, last), cut)
-    key_of = view.key or person_in
+    key_of = key_in(view, ALONE)
     return [t for t in everything if t.envelope.type in view.reads and key_of(t.envelope) == key]
 
 

@@ -10,21 +10,23 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import wait
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ledger.address import Address
 from ledger.errors import LedgerError
 from ledger.governance import governance
+from ledger.persons import ALONE, Persons, persons_of
+from ledger.store import Cursor
 from projections.filling import write_range
-from projections.fold import Failure, Row, fold_streams
+from projections.fold import NOBODY, Failure, Row, fold_streams
 from projections.generations import Generation
-from projections.reading import Reader
+from projections.reading import Reader, range_bounds
 from projections.view import View
 
 RANGE_TOUCHPOINTS = 25_000
@@ -114,14 +116,37 @@ class RangeFolder:
         plan = self._plan
         with self._store.cursor() as cursor:
             touchpoints = self._reader.range(number, plan.ranges, plan.until, cursor)
-        standing = self._governance.standing(touchpoints)
-        rows = fold_streams(standing, plan.views, self._governance.rules)
+            standing = self._governance.standing(touchpoints)
+            persons, people = self._people(number, touchpoints, standing, cursor)
+        rows = fold_streams(standing, plan.views, self._governance.rules, persons, people)
         latest = max((t.at for t in touchpoints), default=None)
         if plan.into:
             with self._store.cursor(write=True, durable=False) as cursor:
                 write_range(plan.into, number, rows, latest, plan.now, cursor)
             rows = {}
         return Folded(number, len(touchpoints), latest, rows)
+
+    def _people(
+        self, number: int, touchpoints: Sequence[Any], standing: Sequence[Any], cursor: Cursor
+    ) -> tuple[Persons, Mapping[str, list[Any]]]:
+        """Who of a range is one person with others, and all that is told of those persons whose
+        home is in this range; the others' homes are elsewhere."""
+        known, plan = self._governance, self._plan
+        if not known.joins or not any(view.by_person for view in plan.views):
+            return ALONE, NOBODY
+        subjects = {touchpoint.subject for touchpoint in touchpoints}
+        persons = persons_of(subjects, known, plan.until, cursor)
+        first, last = range_bounds(number, plan.ranges)
+        here = [person for person, home in persons.homes.items() if first <= home <= last]
+        streams = {stream for person in here for stream in persons.streams_of(person)}
+        away = {stream for stream in streams if not first <= stream <= last}
+        people: dict[str, list[Any]] = {person: [] for person in here}
+        beside = known.standing(self._reader.streams(away, plan.until, cursor)) if away else []
+        for touchpoint in (*standing, *beside):
+            told = people.get(persons.person_of(touchpoint.subject))
+            if told is not None:
+                told.append(touchpoint)
+        return persons, people
 
 
 def fold_ranges(plan: Plan, pending: Sequence[int], workers: int) -> Iterator[Folded]:

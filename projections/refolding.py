@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ledger.governance import Governance
+from ledger.persons import ALONE, persons_of
 from ledger.store import Cursor
 from projections.fold import Failure, Row, by_key, fold, in_order, row_of, streams_of_touchpoints
-from projections.persons import streams_of
 from projections.reading import Reader
 from projections.view import View
 
@@ -28,16 +28,21 @@ class Refolder:
     ) -> Iterator[tuple[str, Row | Failure | None]]:
         """Each key, of which all streams that reach it are given, with its row.
 
+        A key that is a person needs none: they follow from who is one person with whom.
+
         It is None when nothing of the key counts, and a failure when its fold raises.
         """
         every = list(wanted)
         for start in range(0, len(every), KEYS_AT_ONCE):
             keys = every[start : start + KEYS_AT_ONCE]
-            reach: set[str] = set()
+            persons, reach = ALONE, set[str]()
+            if view.by_person:
+                persons = persons_of(keys, self._known, self._until, self._cursor)
             for key in keys:
-                reach.update(streams_of(key) if view.by_person else wanted[key])
+                reach.update(persons.streams_of(key) if view.by_person else wanted[key])
             everything = self._reader.streams(reach, self._until, self._cursor)
-            found = by_key(view, self._known.standing(everything), self._known.rules)
+            standing = self._known.standing(everything)
+            found = by_key(view, standing, self._known.rules, persons)
             for key in keys:
                 yield key, self._row(view, key, found.get(key, []), wanted[key])
 

@@ -13,6 +13,7 @@ import msgspec
 from ledger.governance import governance
 from ledger.intake import Stop
 from ledger.ledger import Ledger
+from ledger.persons import persons_of
 from ledger.progress import Report, silent
 from ledger.sqlite.scratch import scratch_cursor
 from ledger.store import Cursor
@@ -81,7 +82,10 @@ def verify_sample(ledger: Ledger, view: View, count: int, chance: Random) -> Ver
         known = governance(live.position, cursor)
         reader = Reader([view])
         positions = chance.sample(range(1, live.position + 1), min(count, live.position))
-        told = by_key(view, known.standing(reader.at(positions, cursor)), known.rules)
+        standing = known.standing(reader.at(positions, cursor))
+        subjects = {touchpoint.subject for touchpoint in standing}
+        persons = persons_of(subjects, known, live.position, cursor)
+        told = by_key(view, standing, known.rules, persons)
         keys = {*told, *tables.sample(live.table, count, cursor)}
         rows = tables.rows_of(live.table, sorted(keys), cursor)
         waiting = parking.parked(live, cursor)

@@ -30,8 +30,7 @@ from domain.stated import described, written
 from domain.tickets import Ticket
 from ledger.ledger import Ledger
 from projections.customers import CUSTOMERS
-from projections.persons import person_of
-from projections.query import Cut, Told, states_of, subjects_of, timeline, walk
+from projections.query import Cut, Told, persons_at, states_of, timeline, walk
 from projections.tickets import TICKETS
 from schemas.registry import BY_TYPE
 
@@ -81,7 +80,8 @@ def list_(session: Session, /, find: str | None, limit: int | None) -> None:
 
 def _found(ledger: Ledger, token: str) -> Iterator[tuple[str, Customer]]:
     """The person of the address itself, and those with whom it was seen."""
-    persons = sorted({person_of(token), *map(person_of, ledger.log.subjects_with(token))})
+    subjects = [token, *ledger.log.subjects_with(token)]
+    persons = sorted({*map(persons_at(ledger, subjects).person_of, subjects)})
     states = states_of(ledger, CUSTOMERS, persons)
     return ((person, states[person]) for person in persons if person in states)
 
@@ -95,9 +95,10 @@ def _entries(ledger: Ledger, found: Iterable[tuple[str, Customer]]) -> Iterator[
         fetch_keys(ledger, stated)
         named = {ticket_id for _, state in page for ticket_id in state.tickets}
         board: dict[str, Ticket] = states_of(ledger, TICKETS, sorted(named))
+        persons = persons_at(ledger, names)
         for person, state in page:
             told = [board[ticket_id] for ticket_id in state.tickets if ticket_id in board]
-            known = tickets.counts(told, subjects_of(person))
+            known = tickets.counts(told, persons.subjects_of(person))
             yield _entry(ledger, names[person], state, known)
 
 
@@ -128,7 +129,7 @@ def show(session: Session, /, subject: str, cut: Cut) -> None:
     """
     with session.ledger() as ledger:
         warn_if_behind(session, ledger)
-        person = person_named(session, ledger, subject)
+        person = person_named(session, ledger, subject, cut)
         record = portrait.portrait(ledger, portrait.Asked(person, cut, moment_of(ledger, cut)))
         if record is None:
             raise NotFound(_nothing_known(subject, cut))
@@ -158,7 +159,7 @@ def timeline_(
     Touchpoints come in the order in which they occurred, whenever they were recorded.
     """
     with session.ledger() as ledger:
-        person = person_named(session, ledger, subject)
+        person = person_named(session, ledger, subject, cut)
         told = [t for t in timeline(ledger, person, cut) if _is_wanted(t, **wanted)]
         newest = told if limit is None else told[-limit:]
         records = timeline_records(ledger, newest, cut)

@@ -10,7 +10,14 @@ from rich.table import Table
 from rich.text import Text
 
 from cli import exits, rule_words
-from cli.asking import cut_options, moment_of, person_named, since_option, until_option
+from cli.asking import (
+    cut_options,
+    moment_of,
+    person_named,
+    since_option,
+    stored_subject,
+    until_option,
+)
 from cli.moments import shown_iso
 from cli.output import Column, Record, clean
 from cli.portrait import BALANCE_FIELDS
@@ -25,7 +32,7 @@ from domain.statement import Movement, statement
 from ledger.decisions import Redeemed, redeem
 from ledger.ledger import Ledger
 from projections.loyalty import LOYALTY
-from projections.query import NOW, Cut, governing, rules, state_of, timeline
+from projections.query import NOW, Cut, governing, rules, state_of, subjects_of, timeline
 from schemas.encoding import plain
 from schemas.fields import ID_CHARACTERS_MAX, TEXT_CHARACTERS_MAX, rfc3339
 
@@ -79,7 +86,7 @@ def balance_(session: Session, /, subject: str, programme: str | None, cut: Cut)
     """Show what an account holds, and what will expire."""
     with session.ledger() as ledger:
         warn_if_behind(session, ledger)
-        person = person_named(session, ledger, subject)
+        person = person_named(session, ledger, subject, cut)
         member: Member = state_of(ledger, LOYALTY, person, cut) or Member()
         chosen = _chosen_programme(member, rules(ledger, cut), programme)
         account = member.programmes.get(chosen, Account())
@@ -125,7 +132,7 @@ def statement_(
     """Show every movement of an account, with its cause."""
     with session.ledger() as ledger:
         warn_if_behind(session, ledger)
-        person = person_named(session, ledger, subject)
+        person = person_named(session, ledger, subject, cut)
         known = governing(ledger, cut)
         member: Member = state_of(ledger, LOYALTY, person, cut) or Member()
         chosen = _chosen_programme(member, known.rules, programme)
@@ -232,7 +239,7 @@ def redeem_(
         member: Member = state_of(ledger, LOYALTY, person) or Member()
         chosen = _chosen_programme(member, rules(ledger, NOW), programme)
         name = redemption_id or str(uuid4())
-        decision = redeem(ledger, person, chosen, points, name, reward)
+        decision = redeem(ledger, _acting(ledger, subject, person), chosen, points, name, reward)
         if isinstance(decision, Refusal):
             session.complain(f"Error: {decision.message}")
             return REFUSALS.get(decision.code, exits.CONFLICT)
@@ -338,3 +345,10 @@ def _heading(record: Record, session: Session) -> Text:
     since = shown_iso(record["valid_from"], session.zone)
     state = (" (in force)", "green") if record["in_force"] else ""
     return Text.assemble(name, f", version {record['version']:,}, from {since}", state)
+
+
+def _acting(ledger: Ledger, subject: str, person: str) -> str:
+    """The subject that a redemption is recorded of: the one that was named, if it is the
+    person's, so that it goes with him should the person ever be parted again."""
+    stored = stored_subject(ledger, subject)
+    return stored if stored in subjects_of(ledger, person) else person

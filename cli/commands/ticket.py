@@ -75,7 +75,9 @@ def list_(
     """
     with session.ledger() as ledger:
         warn_if_behind(session, ledger)
-        subjects = subjects_of(person_named(session, ledger, customer)) if customer else ()
+        subjects: tuple[str, ...] = ()
+        if customer:
+            subjects = subjects_of(ledger, person_named(session, ledger, customer))
 
         def is_wanted(ticket: Ticket) -> bool:
             return (

@@ -100,6 +100,20 @@ TABLES = (
         "search_tokens", ("token", "subject"), list[tuple[str, str]],
         ("token", "subject"), ("", ""), page_rows=10_000,
     ),
+    Table(
+        "ties", ("subject", "other", "position"), list[tuple[str, str, int]],
+        ("subject", "other", "position"), ("", "", 0), page_rows=10_000,
+    ),
+    Table(
+        "erased_subjects", ("subject", "certificate_id", "erased_at"), list[tuple[str, str, int]],
+        ("subject",), ("",),
+    ),
+    Table(
+        "access_tokens",
+        ("id", "name", "role", "source", "digest", "created_at", "expires_at", "revoked_at"),
+        list[tuple[str, str, str, str, bytes, int, int | None, int | None]],
+        ("id",), ("",),
+    ),
     QUARANTINE,
     Table(
         "quarantine_parts", ("entry", "number", "bytes"), list[tuple[int, int, bytes]],

@@ -7,7 +7,10 @@ views, on which nothing depends, belong to operators.
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
 READER, WRITER, OPERATOR = "touchstone_reader", "touchstone_writer", "touchstone_operator"
-_FACTS = "stored_events, governing_facts, search_tokens, quarantine, quarantine_parts"
+_FACTS = (
+    "stored_events, governing_facts, search_tokens, ties, erased_subjects, "
+    "quarantine, quarantine_parts"
+)
 _VIEWS = "generations, rebuilt_ranges, parked"
 _STATEMENTS = (
     *(
@@ -18,6 +21,7 @@ _STATEMENTS = (
     "GRANT USAGE ON SCHEMA {schema}, {keys} TO {reader}, {writer}, {operator}",
     # A wrapped key is of no use without the key file, which is not in the database.
     "GRANT SELECT ON ALL TABLES IN SCHEMA {schema}, {keys} TO {reader}, {writer}, {operator}",
+    # Not access_tokens: who could add one would give himself any role.
     f"GRANT INSERT ON {_FACTS} TO {{writer}}",
     "GRANT INSERT ON ALL TABLES IN SCHEMA {keys} TO {writer}",
     "GRANT UPDATE ON head TO {writer}",

@@ -43,8 +43,8 @@ AHEAD = order("ahead", time="2026-02-06T10:00:00Z")
 SENT = [*(line(event) for event in orders(range(ORDERS), 100)), line(DESCRIBED), line(RULES)]
 SOURCE = "kafka:main:touchpoints:0"
 CARRIED = (
-    "stored_events", "tracking", "governing_facts", "search_tokens", "quarantine",
-    "quarantine_parts",
+    "stored_events", "tracking", "governing_facts", "search_tokens", "ties",
+    "erased_subjects", "access_tokens", "quarantine", "quarantine_parts",
 )  # fmt: skip
 
 

@@ -9,7 +9,12 @@ from hypothesis import strategies as st
 
 from ledger.record import Record
 from schemas.envelope import Envelope
-from schemas.identity import CustomerDescribed, CustomerLinked, CustomerMerged
+from schemas.identity import (
+    CustomerDescribed,
+    CustomerLinked,
+    CustomerMerged,
+    CustomerUnmerged,
+)
 from schemas.loyalty import (
     LoyaltyProgrammeClosed,
     LoyaltyRulesPublished,
@@ -29,14 +34,16 @@ MEETING: tuple[type[Touchpoint], ...] = (
     OrderCompleted, OrderCompleted, OrderCompleted, OrderRefunded, OrderCancelled,
     TicketOpened, TicketCommented, TicketStatusChanged, TicketMerged,
     PointsRedeemed, PointsRedemptionCancelled, PointsAdjusted, SurveyAnswered, PageViewed,
-    CustomerDescribed, CustomerLinked, CustomerMerged, LoyaltyProgrammeClosed,
+    CustomerDescribed, LoyaltyProgrammeClosed,
 )  # fmt: skip
 
 ABOUT_ORDERS: tuple[type[Touchpoint], ...] = (OrderCompleted, OrderRefunded, OrderCancelled)
 SUBJECTS = (*CUSTOMERS[:2], "email:ana@example.com")
+JOINED = (*SUBJECTS, "anonymous:nobody")
 EARNING = ("order.completed.v1", "order.completed.v1", "survey.answered.v1", "page.viewed.v1")
 VOIDS_MAX = 4
 RULES_MAX = 3
+JOINS_MAX = 3
 GROUPS_MAX = 6
 BATCH_MAX = 50
 
@@ -53,6 +60,30 @@ def voids(draw: st.DrawFn, told: Sequence[Event]) -> list[Event]:
         found.append(_event(f"v{number}", "touchpoint.voided.v1", subject, draw(times()), data))
         known.append(found[-1])
     return found
+
+
+@st.composite
+def identities(draw: st.DrawFn) -> list[Event]:
+    """Links and merges between few subjects, and what undoes some of them."""
+    joins, parted = list[Event](), list[Event]()
+    for number in range(draw(st.integers(0, JOINS_MAX))):
+        subject, other = (draw(st.sampled_from(JOINED)) for _ in range(2))
+        reason = {"reason": "the same"}
+        if draw(st.booleans()):
+            name, data = CustomerMerged.TYPE, {"other": other, **reason}
+        else:
+            name, data = CustomerLinked.TYPE, {"other": other}
+        joins.append(_event(f"j{number}", name, subject, draw(times()), data))
+    for number, join in enumerate(
+        draw(st.lists(st.sampled_from(joins), max_size=2)) if joins else ()
+    ):
+        data = {
+            "other": join["data"]["other"], "reason": "another one",
+            "merge_id": join["id"], "merge_source": join["source"],
+        }  # fmt: skip
+        subject = draw(st.sampled_from(SUBJECTS))
+        parted.append(_event(f"u{number}", CustomerUnmerged.TYPE, subject, draw(times()), data))
+    return joins + parted
 
 
 @st.composite
@@ -96,6 +127,7 @@ def lives(
         others = draw(histories(subjects=SUBJECTS, max_size=4))
         told += [event for event in others if (event["source"], event["id"]) not in taken]
     told += draw(published())
+    told += draw(identities())
     told += draw(voids(told))
     return [envelope_of(event) for event in told]
 

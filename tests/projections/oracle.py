@@ -17,10 +17,14 @@ from projections.fold import Row
 from projections.view import View
 from schemas.correction import TouchpointVoided
 from schemas.envelope import Envelope
+from schemas.identity import CustomerLinked, CustomerMerged, CustomerUnmerged
 from schemas.registry import BY_TYPE
 from schemas.replay import NarrowDecoder
 from schemas.subject import stream_of
 
+JOINING = (CustomerLinked.TYPE, CustomerMerged.TYPE)
+RANKS = {"customer": 0, "email": 2, "phone": 3, "anonymous": 4}
+"""What a person is called by; all other kinds come between."""
 Known = list[Envelope[Any]]
 
 
@@ -36,13 +40,33 @@ def rules_in(facts: Iterable[Envelope[Any]]) -> Rules:
     return Rules.of(fact for fact in standing(facts) if fact.type in RULE_TYPES)
 
 
+def persons_in(facts: Iterable[Envelope[Any]]) -> dict[str, str]:
+    """The person that each subject is, where no identity rules are: links and merges join."""
+    known = standing(facts)
+    undone = {
+        (f.data.merge_source, f.data.merge_id) for f in known if f.type == CustomerUnmerged.TYPE
+    }
+    groups: dict[str, set[str]] = {}
+    for fact in known:
+        if fact.type in JOINING and (fact.source, fact.id) not in undone:
+            pair = (fact.subject, fact.data.other)
+            joined = set().union(*(groups.get(subject, {subject}) for subject in pair))
+            groups.update(dict.fromkeys(joined, joined))
+    return {subject: min(group, key=_rank) for subject, group in groups.items()}
+
+
+def _rank(subject: str) -> tuple[int, str]:
+    kind = subject.partition(":")[0]
+    return RANKS.get(kind, 1), subject
+
+
 def grouped(view: View, facts: Iterable[Envelope[Any]]) -> dict[str, Known]:
     """The touchpoints that a view folds, by key, in the order in which they occurred."""
-    since = view.since(rules_in(facts))
+    since, persons = view.since(rules_in(facts)), persons_in(facts)
     found: dict[str, Known] = {}
     for fact in standing(facts):
         if fact.type in since and fact.at >= since[fact.type]:
-            key = view.key(fact) if view.key else fact.subject
+            key = view.key(fact) if view.key else persons.get(fact.subject, fact.subject)
             found.setdefault(key, []).append(fact)
     return found
 

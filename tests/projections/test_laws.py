@@ -17,11 +17,21 @@ from projections.refolding import Refolder
 from projections.registry import PROJECTIONS
 from projections.verify import verify
 from schemas.correction import TouchpointVoided
+from schemas.identity import CustomerUnmerged
 from tests.projections import oracle
 from tests.projections.ledgers import Workshop, logged, record, rows_of
 from tests.projections.lives import Arrival, arrivals
 
-INTERESTING = ("late", "spanning", "voided", "voided again", "restated", "duplicate")
+INTERESTING = (
+    "late",
+    "spanning",
+    "joined",
+    "parted",
+    "voided",
+    "voided again",
+    "restated",
+    "duplicate",
+)
 
 
 def tables(ledger: Ledger) -> dict[str, Any]:
@@ -46,6 +56,8 @@ def note(ledger: Ledger, seen: Counter[str]) -> None:
     struck = [fact for fact in facts if (fact.source, fact.id) in named]
     seen["voided"] += any(not isinstance(fact.data, TouchpointVoided) for fact in struck)
     seen["voided again"] += any(isinstance(fact.data, TouchpointVoided) for fact in struck)
+    seen["joined"] += bool(oracle.persons_in(facts))
+    seen["parted"] += any(isinstance(fact.data, CustomerUnmerged) for fact in facts)
     seen["spanning"] += any(
         len({fact.subject for fact in told}) > 1
         for view in PROJECTIONS
