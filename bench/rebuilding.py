@@ -50,7 +50,7 @@ def compare_rebuild(
     with make_loops(year, "loop") as loops:
         ways = dict(loops.ways)
         ways[READING] = partial(_reading_rate, year.ledger)
-        ways |= {name: partial(_rebuild_rate, year.ledger, count) for name, count in ours.items()}
+        ways |= {name: partial(rebuild_rate, year.ledger, count) for name, count in ours.items()}
         figures = alternately(ways, rounds, note)
     lines = [(a.theirs, a.rebuild) for a in loops.against]
     lines.append(((READING,), lambda workers: NO_GOAL))
@@ -61,7 +61,8 @@ def compare_rebuild(
     ]
 
 
-def _rebuild_rate(ledger: Ledger, workers: int) -> float:
+def rebuild_rate(ledger: Ledger, workers: int) -> float:
+    """How many touchpoints a second the three views are rebuilt from, from nothing."""
     forget_views(ledger)
     touchpoints = ledger.log.head().position
     return rate(touchpoints, partial(rebuild, ledger, THREE_VIEWS, workers=workers))

@@ -10,11 +10,13 @@ from bench import against, stock, stock_postgres
 from bench.appending import appended_later, compare_append
 from bench.callers import called_later, compare_callers
 from bench.copying import PACKING, PACKING_GOAL, PREPARED, copy_table_of
+from bench.encryption import compare_encryption
 from bench.kafka import KAFKA_GOAL, compare_kafka, consumed_later
 from bench.load import compare_load, loaded_later
 from bench.material import Size, Year
 from bench.measuring import NO_GOAL, Line, Note, Result
 from bench.memory import PROCESSES, compare_memory
+from bench.people import compare_people
 from bench.places import Place, PostgresPlace, SQLitePlace
 from bench.rebuilding import MakeLoops, compare_following, compare_rebuild, follow_sample
 from bench.stock import APPEND_LINES, loops_on_file, stock_file_of
@@ -23,7 +25,8 @@ from bench.stock_runner import runner_on_server
 
 REBUILD, MEMORY, FOLLOW, APPEND = "rebuild", "memory", "follow", "append"
 CALLERS, LOAD, KAFKA = "callers", "load", "kafka"
-NAMES = (REBUILD, MEMORY, FOLLOW, APPEND, CALLERS, LOAD, KAFKA)
+ENCRYPTION, PEOPLE = "encryption", "people"
+NAMES = (REBUILD, MEMORY, FOLLOW, APPEND, CALLERS, LOAD, KAFKA, ENCRYPTION, PEOPLE)
 POSTGRES_ONLY = frozenset((CALLERS,))
 LATER: dict[str, Callable[[int], int]] = {
     FOLLOW: follow_sample,
@@ -151,4 +154,8 @@ def _views(
         small.close()
     if FOLLOW in asked.names:
         results += compare_following(year, make_loops, asked.rounds, note)
+    if ENCRYPTION in asked.names:
+        results += compare_encryption(year, asked.rounds, note)
+    if PEOPLE in asked.names:
+        results += compare_people(year, asked.rounds, note)
     return results

@@ -3,7 +3,9 @@
 import sqlite3
 
 from consumers.errors import ClientMissing, Fenced, OffsetsLost, TopicMissing, TopicRenewed
+from ledger.access import NameTaken
 from ledger.decisions import IdTaken
+from ledger.erasure import Changed, ErasedBefore
 from ledger.errors import (
     BackupUnusable,
     BadAddress,
@@ -18,6 +20,7 @@ from ledger.errors import (
     TrackingConflict,
     Unreachable,
 )
+from ledger.joining import NotParted
 from schemas.door import Refused
 
 DONE = 0
@@ -46,6 +49,10 @@ _OF_ERRORS: tuple[tuple[type[Exception], int], ...] = (
     (BadAddress, USAGE),
     (TrackingConflict, CONFLICT),
     (IdTaken, CONFLICT),
+    (NameTaken, CONFLICT),
+    (NotParted, CONFLICT),
+    (ErasedBefore, CONFLICT),
+    (Changed, CONFLICT),
     (NotEmpty, CONFLICT),
     (Fenced, CONFLICT),
     (OffsetsLost, FAILED),

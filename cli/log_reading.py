@@ -1,4 +1,4 @@
-"""Reads the log for windows: page by page, chosen by filters, in clear."""
+"""Reads the log for windows: page by page, chosen by filters."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from cli.asking import stored_subject
-from cli.revealing import clear_stored
+from cli.revealing import Sight, read_stored
 from ledger.ledger import Ledger
 from ledger.log import Stored
 from projections.query import Told
@@ -54,20 +54,39 @@ class Filter:
         return (self.since is None or at >= self.since) and (self.until is None or at <= self.until)
 
 
-def read(ledger: Ledger, chosen: Filter) -> Iterator[Told]:
-    """The chosen touchpoints in clear, in the order of positions, up to where the log ends now."""
-    passing = (stored for stored in _stored(ledger, chosen) if chosen.passes(stored))
+def read(ledger: Ledger, chosen: Filter, sight: Sight) -> Iterator[list[Told]]:
+    """Pages of the chosen touchpoints, in the order of positions, up to where the log ends now.
+
+    They are still encrypted. To see them in clear, the look must be on record before the first
+    is shown, and there may be more than memory holds: so they are read twice, up to the same
+    position, which the recorded looks lie behind.
+    """
+    head = ledger.log.head().position
+    if sight.in_clear:
+        for page in _pages(ledger, chosen, head):
+            sight.foresee(page)
+        sight.on_record(())
+    return _pages(ledger, chosen, head)
+
+
+def shown(ledger: Ledger, chosen: Filter, sight: Sight) -> Iterator[Told]:
+    """The chosen touchpoints as the reader may see them; the look is on record."""
+    return (told for page in read(ledger, chosen, sight) for told in sight.told(page))
+
+
+def _pages(ledger: Ledger, chosen: Filter, head: int) -> Iterator[list[Told]]:
+    passing = (stored for stored in _stored(ledger, chosen, head) if chosen.passes(stored))
     rest = islice(passing, chosen.limit)
     while page := list(islice(rest, PAGE_TOUCHPOINTS)):
-        yield from clear_stored(ledger, page)
+        yield read_stored(page)
 
 
-def _stored(ledger: Ledger, chosen: Filter) -> Iterator[Stored]:
+def _stored(ledger: Ledger, chosen: Filter, head: int) -> Iterator[Stored]:
     if chosen.stream is not None:
-        everything = ledger.log.streams([chosen.stream])
+        everything = ledger.log.streams([chosen.stream], head)
         yield from (stored for stored in everything if stored.position >= chosen.first)
         return
-    after, head = chosen.first - 1, ledger.log.head().position
+    after = chosen.first - 1
     while page := ledger.log.page(after, PAGE_TOUCHPOINTS, head):
         yield from page
         after = page[-1].position

@@ -20,11 +20,14 @@ COMMANDS = {
     "customer": ("cli.commands.customer", "The 360° view of customers, and their timelines."),
     "ticket": ("cli.commands.ticket", "Tickets: the board, one ticket, its history."),
     "loyalty": ("cli.commands.loyalty", "Points: balance, statement, redeem, rules."),
+    "consent": ("cli.commands.consent", "What may be sent to whom: show, check, violations."),
     "projection": ("cli.commands.projection", "The views: list, run, rebuild, verify, rollback."),
     "follow": ("cli.commands.follow", "Keep the views up to date: the follower, as a service."),
     "consume": ("cli.commands.consume", "Kafka into the ledger, each record once, as a service."),
     "relay": ("cli.commands.relay", "The ledger's log out on a Kafka topic, as a service."),
     "quarantine": ("cli.commands.quarantine", "What could not be recorded: look, retry, discard."),
+    "token": ("cli.commands.token", "Tokens with roles: create, list, revoke."),
+    "keys": ("cli.commands.keys", "The master key and the subjects' keys: status, rotate."),
     "backup": ("cli.commands.backup", "The whole ledger into a file, its keys into another."),
     "restore": ("cli.commands.restore", "A ledger from its backup, on either store."),
     "schema": ("cli.commands.schema", "The catalogue of touchpoints, and its JSON Schemas."),
@@ -93,6 +96,10 @@ def shared_options() -> list[click.Option]:
             envvar="TOUCHSTONE_KEYS", help="The key file, if not beside the ledger.", **kept,
         ),
         click.Option(
+            ["--token"], metavar="SECRET", callback=_store("token"), envvar="TOUCHSTONE_TOKEN",
+            help="Who asks: a secret of `token create`. Better in TOUCHSTONE_TOKEN.", **kept,
+        ),
+        click.Option(
             ["-o", "--output"], type=click.Choice(FORMATS), callback=_store("form"),
             help="The form of the output.  [default: table on a terminal, else ndjson]", **kept,
         ),
@@ -117,7 +124,8 @@ def _share_options(command: click.Command) -> None:
     if isinstance(command, click.Group):
         for inner in command.commands.values():
             _share_options(inner)
-        return
+        if not command.invoke_without_command:
+            return
     taken = {name for option in command.params for name in option.opts}
     for option in shared_options():
         if not taken & set(option.opts):

@@ -13,18 +13,20 @@ from rich.text import Text
 
 from cli.moments import shown_iso
 from cli.output import Record, clean
-from cli.revealing import clear_subjects, clear_traits
+from cli.revealing import Sight
 from domain import customers, tickets
 from domain.customers import Customer
 from domain.lots import Account, balance
 from domain.loyalty import Member
 from domain.orders import Order
 from ledger.ledger import Ledger
+from ledger.persons import Persons
 from projections.customers import CUSTOMERS
 from projections.loyalty import LOYALTY
 from projections.orders import ORDERS
-from projections.query import Cut, state_of, states_of, subjects_of
+from projections.query import Cut, persons_at, state_if, state_of, states_of
 from projections.tickets import TICKETS
+from projections.view import View
 from schemas.identity import TRAIT_NAMES
 from schemas.money import format_amount
 from schemas.wording import counted
@@ -35,22 +37,27 @@ LABEL_CHARACTERS = 14
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Of whom a portrait is wanted, as seen through which cut, with points as of which moment."""
+    """Of whom a portrait is wanted, as seen through which cut, with points as of which moment.
+
+    `persons` are given to see what it would be like if these were the persons.
+    """
 
     person: str
     cut: Cut
     moment: int
+    persons: Persons | None = None
 
 
-def portrait(ledger: Ledger, asked: Asked) -> Record | None:
-    """All that is known of a person, in clear; None when nothing was known of him yet."""
-    state: Customer | None = state_of(ledger, CUSTOMERS, asked.person, asked.cut)
-    member: Member | None = state_of(ledger, LOYALTY, asked.person, asked.cut)
+def portrait(ledger: Ledger, asked: Asked, sight: Sight) -> Record | None:
+    """All that is known of a person; None when nothing was known of him yet."""
+    state: Customer | None = _state(ledger, CUSTOMERS, asked)
+    member: Member | None = _state(ledger, LOYALTY, asked)
     if state is None and member is None:
         return None
     state = state or Customer()
-    subjects = subjects_of(ledger, asked.person, asked.cut)
-    names = clear_subjects(ledger, (asked.person, *subjects))
+    persons = asked.persons or persons_at(ledger, [asked.person], asked.cut)
+    subjects = persons.subjects_of(asked.person)
+    names = sight.subjects((asked.person, *subjects))
     anomalous = anomalous_orders(ledger, state, subjects, asked.cut)
     record = customers.summary(state, names[asked.person])
     return {
@@ -60,11 +67,17 @@ def portrait(ledger: Ledger, asked: Asked) -> Record | None:
         "tickets": tickets.counts(
             states_of(ledger, TICKETS, [*state.tickets], asked.cut).values(), subjects
         ),
-        "traits": clear_traits(ledger, record["traits"]),
+        "traits": sight.traits(record["traits"]),
         "loyalty": loyalty(member, asked.moment),
         "anomalies": state.anomalies + sum(anomalous.values()),
         "anomalous_orders": sorted(anomalous),
     }
+
+
+def _state(ledger: Ledger, view: View, asked: Asked) -> Any:
+    if asked.persons is not None:
+        return state_if(ledger, view, asked.person, asked.persons)
+    return state_of(ledger, view, asked.person, asked.cut)
 
 
 def loyalty(member: Member | None, moment: int) -> dict[str, dict[str, int]]:

@@ -37,7 +37,8 @@ class Intake:
         def on_group(receipt: Receipt) -> None:
             self._report("reading", position() if self.total else receipt.received, self.total)
 
-        return take(self._ledger, items, stop=self.stop, on_outcome=self._tell, on_group=on_group)
+        allowed = self._session.access.screened(items)
+        return take(self._ledger, allowed, stop=self.stop, on_outcome=self._tell, on_group=on_group)
 
     def _tell(self, received: Received, outcome: Outcome) -> None:
         if not isinstance(outcome, Quarantined):

@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,8 +13,10 @@ import click
 
 from cli.output import Printer
 from cli.progress import progress, say
+from cli.rights import rights_for
+from ledger.access import ANY_SOURCE, OWNER, Access, Right, authenticate
 from ledger.address import Address, parse_url
-from ledger.errors import LedgerError
+from ledger.errors import Denied, LedgerError
 from ledger.intake import Stop
 from ledger.ledger import Ledger, open_ledger
 from ledger.progress import Report
@@ -33,9 +35,18 @@ class Session:
     quiet: bool = False
     zone: tzinfo = UTC
     plain_csv: bool = False
+    token: str | None = field(default=None, repr=False)
+    known: Access | None = field(default=None, init=False)
+    needs: tuple[Right, ...] | None = field(default=None, init=False)
 
     @property
     def address(self) -> Address:
+        """Where the ledger is. Raises Denied when a token comes along for the owner's work."""
+        if self.token is not None and self._wanted == (Right.OWN,):
+            raise Denied(
+                "no token gives the right to this: it takes the owner of the ledger, who comes "
+                "without one (leave out --token, and TOUCHSTONE_TOKEN)"
+            )
         return parse_url(self.url, self.keys)
 
     @property
@@ -44,12 +55,41 @@ class Session:
 
     @contextmanager
     def ledger(self) -> Iterator[Ledger]:
-        """The open ledger, closed again whatever happens."""
+        """The open ledger, closed again whatever happens.
+
+        Raises Denied when a token comes along whose role has no right to the command.
+        """
         opened = open_ledger(self.address)
         try:
+            self.admit(opened)
             yield opened
         finally:
             opened.close()
+
+    def admit(self, ledger: Ledger) -> None:
+        """Find out who asks, and whether he may. Raises Denied."""
+        if self.token is None:
+            self.known = Access("", system_user(), OWNER, ANY_SOURCE)
+            return
+        self.known = authenticate(self.token, ledger.store, ledger.log.clock())
+        if self._wanted:
+            self.known.need(*self._wanted)
+
+    @property
+    def access(self) -> Access:
+        """Who asks; once the ledger is open."""
+        if self.known is None:
+            raise RuntimeError("nobody knows who asks before the ledger is open")
+        return self.known
+
+    @property
+    def _wanted(self) -> tuple[Right, ...]:
+        """The rights of which the running command needs one, whatever others it calls."""
+        if self.needs is None:
+            running = click.get_current_context(silent=True)
+            path = running.command_path.split()[1:] if running else []
+            self.needs = rights_for(" ".join(path))
+        return self.needs
 
     @contextmanager
     def progress(self, unit: str = "touchpoints") -> Iterator[Report]:
@@ -72,6 +112,20 @@ no_follow_option = click.option(
     help="Leave the views as they are; `projection run` brings them up to date.",
 )
 pass_session = click.make_pass_decorator(Session, ensure=True)
+
+
+def system_user() -> str:
+    """Who runs this process, as the system knows him; variables could claim to be anybody."""
+    if sys.platform == "win32":
+        import getpass
+
+        return getpass.getuser()
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container may have users without a name
+        return f"uid-{os.getuid()}"
 
 
 def workers_default() -> int:
@@ -105,6 +159,14 @@ def warn_if_behind(session: Session, ledger: Ledger) -> None:
                 f"note: the view {standing.name} is {standing.lag:,} touchpoints behind the log "
                 f"({standing.state}); `touchstone projection run` brings it up to date"
             )
+
+
+def agreed(session: Session, question: str, *, yes: bool) -> bool:
+    """Ask, where somebody can answer, before something that can be taken back."""
+    if yes or not sys.stdin.isatty() or click.confirm(question, err=True):
+        return True
+    session.note("left as it was")
+    return False
 
 
 def confirm(session: Session, question: str, *, yes: bool) -> None:

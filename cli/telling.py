@@ -1,6 +1,6 @@
 """How touchpoints are told: as records for programs, as a timeline by days for people."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import tzinfo
 from itertools import groupby
 
@@ -10,7 +10,7 @@ from rich.text import Text
 
 from cli.moments import shown_clock, shown_day
 from cli.output import Column, Record, clean
-from cli.revealing import clear_told
+from cli.revealing import Sight
 from ledger.ledger import Ledger
 from projections.query import Cut, Told, governing
 from schemas.encoding import plain
@@ -26,7 +26,7 @@ TIMELINE_COLUMNS = (Column("time", lambda r: r["time"]), Column("What", lambda r
 
 
 def log_record(told: Told) -> Record:
-    """A (clear) touchpoint as `log` prints it; attributes that it has not are left out."""
+    """A touchpoint as `log` prints it, in clear or masked; what it has not is left out."""
     envelope = told.envelope
     record = {
         "position": told.position,
@@ -43,22 +43,24 @@ def log_record(told: Told) -> Record:
     return record | {"data": plain(envelope.data)}
 
 
-def timeline_records(ledger: Ledger, told: Sequence[Told], cut: Cut) -> list[Record]:
-    """Touchpoints as timelines print them: in clear, with channel and summary.
+def timeline_records(
+    ledger: Ledger, told: Sequence[Told], cut: Cut, sight: Sight
+) -> Iterable[Record]:
+    """Touchpoints as timelines print them, with channel and summary; the look is on record.
 
     Those that were voided, as far as the cut shows, are marked: they happened to be recorded,
     but count in no view.
     """
     voided = governing(ledger, cut).voided
-    return [
+    return sight.on_record(
         log_record(t)
         | {
             "channel": BY_TYPE[t.envelope.type].CHANNEL,
             "summary": t.envelope.data.summary(),
             "voided": (t.envelope.source, t.envelope.id) in voided,
         }
-        for t in clear_told(ledger, told)
-    ]
+        for t in sight.told(told)
+    )
 
 
 def days(records: list[Record], zone: tzinfo) -> Iterator[RenderableType]:

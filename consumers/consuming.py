@@ -28,6 +28,7 @@ from ledger.log import Outcome, Quarantined
 from ledger.progress import Report, silent
 from ledger.quarantine import Received
 from ledger.receipt import Receipt
+from ledger.regions import REGION
 from ledger.waiting import delays, pause
 
 DOOR = "kafka"
@@ -61,6 +62,7 @@ class Consuming:
         watch: Watch,
         stop: Stop,
         skip_lost: bool = False,
+        region: str | None = None,
         dead_letters: DeadLetters | None = None,
         report: Report = silent,
     ) -> None:
@@ -70,6 +72,7 @@ class Consuming:
         self._open = open_client
         self._watch = watch
         self._stop = stop
+        self._place = {} if region is None else {REGION: region}
         self._dead_letters = dead_letters
         self._report = report
         self._placing = Placing(ledger, cluster, skip_lost=skip_lost)
@@ -184,6 +187,7 @@ class Consuming:
             "topic_id": self._placing.topic_ids[topic],
             "partition": number,
             "offset": message.offset,
+            **self._place,
         }
         return Received(value, DOOR, context, message.headers, message.key)
 

@@ -11,7 +11,6 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 import structlog
 
 from consumers.cluster import Cluster
@@ -30,14 +29,12 @@ from ledger.errors import LedgerError, Locked, TrackingConflict, Unreachable
 from ledger.intake import Stop, StopRequested
 from ledger.ledger import Ledger
 from ledger.log import Move, Stored, tracked
+from ledger.masking import without_personal_data
 from ledger.progress import FAR_TOUCHPOINTS, Report
 from ledger.store import Listening
 from ledger.waiting import delays, pause, stand_by
-from schemas.encoding import plain
 from schemas.envelope import Envelope
 from schemas.fields import rfc3339
-from schemas.personal_fields import personal_fields
-from schemas.registry import BY_TYPE
 from schemas.replay import decode
 from schemas.subject import kind_of
 
@@ -272,14 +269,3 @@ def message(stored: Stored, envelope: Envelope[Any]) -> Outgoing:
         (RECORDED_AT, rfc3339(stored.recorded_at).encode()),
     ]
     return Outgoing(envelope.subject.encode(), cloud_event(envelope), headers)
-
-
-def without_personal_data(envelope: Envelope[Any]) -> Envelope[Any]:
-    """A stored touchpoint without all that is encrypted in it; personal subjects stay tokens."""
-    data: dict[str, Any] = plain(envelope.data)
-    for field in personal_fields(BY_TYPE[envelope.type]):
-        parent = data
-        for name in field.path[:-1]:
-            parent = parent.get(name, {})
-        parent.pop(field.path[-1], None)
-    return msgspec.structs.replace(envelope, extensions=None, values=None, data=data)

@@ -1,26 +1,46 @@
 """Consent: which statement decides whether a person may be reached on a channel.
 
 `any` covers every channel. For a channel and a purpose, the latest statement by occurrence that
-applies decides, whether it named the channel or `any`.
+applies decides, whether it named the channel or `any`. Who unsubscribes from an email withdraws
+marketing by email.
 """
 
-from typing import Any
+from typing import Any, NamedTuple, TypeVar, get_args
 
 import msgspec
 
 from domain.occurred import Occurred
+from schemas.consent import ConsentChannel, ConsentGranted, ConsentWithdrawn
+from schemas.email import EmailUnsubscribed
 from schemas.fields import rfc3339
 
 ANY = "any"
+CHANNELS = tuple(channel for channel in get_args(ConsentChannel) if channel != ANY)
+"""The channels on which somebody can be reached."""
+EMAIL = "email"
+MARKETING = "marketing"
 GRANTED, WITHDRAWN = "granted", "withdrawn"
+
+READS: dict[str, tuple[str, ...]] = {
+    ConsentGranted.TYPE: ("channel", "purpose"),
+    ConsentWithdrawn.TYPE: ("channel", "purpose"),
+    EmailUnsubscribed.TYPE: (),
+}
+"""The types that state a consent, each with the fields of `data` that say which."""
+
+
+class Scope(NamedTuple):
+    """What a statement is about."""
+
+    channel: str
+    purpose: str
 
 
 class Statement(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """The latest that was said of one channel and purpose, with its place in the order."""
+    """What was said, and by which touchpoint. `at` is in microseconds since 1970 (UTC)."""
 
     granted: bool
     at: int
-    sequence: int
     source: str
     id: str
 
@@ -29,44 +49,52 @@ class Statement(msgspec.Struct, array_like=True, frozen=True, gc=False):
         """`granted` or `withdrawn`."""
         return GRANTED if self.granted else WITHDRAWN
 
-    @property
-    def order(self) -> tuple[int, int, str, str]:
-        return (self.at, self.sequence, self.source, self.id)
+
+S = TypeVar("S", bound=Statement)
+Standing = dict[str, dict[str, S]]
+"""By purpose, then by channel (each that was ever named, `any` among them): what decides."""
+
+Consents = Standing[Statement]
 
 
-Consents = dict[str, dict[str, Statement]]
-"""By purpose, then by channel (`any` among them), the latest statement that named it."""
+def scope_of(touchpoint: Occurred) -> Scope:
+    """What a touchpoint of one of the types in READS is about."""
+    if touchpoint.type == EmailUnsubscribed.TYPE:
+        return Scope(EMAIL, MARKETING)
+    return Scope(touchpoint.data.channel, touchpoint.data.purpose)
 
 
-def note_granted(consents: Consents, touchpoint: Occurred) -> None:
-    _note(consents, touchpoint, Statement(True, *_place(touchpoint)))
+def grants(touchpoint: Occurred) -> bool:
+    """Whether a touchpoint of one of the types in READS allows what it is about."""
+    return touchpoint.type == ConsentGranted.TYPE
 
 
-def note_withdrawn(consents: Consents, touchpoint: Occurred) -> None:
-    _note(consents, touchpoint, Statement(False, *_place(touchpoint)))
+def statement_of(touchpoint: Occurred) -> Statement:
+    """What a touchpoint of one of the types in READS says."""
+    return Statement(grants(touchpoint), touchpoint.at, touchpoint.source, touchpoint.id)
 
 
-def _place(touchpoint: Occurred) -> tuple[int, int, str, str]:
-    return (touchpoint.at, touchpoint.sequence, touchpoint.source, touchpoint.id)
+def covers(named: str, channel: str) -> bool:
+    """Whether a statement that names one channel applies to another."""
+    return named in (channel, ANY)
 
 
-def _note(consents: Consents, touchpoint: Occurred, statement: Statement) -> None:
-    data = touchpoint.data
-    consents.setdefault(data.purpose, {})[data.channel] = statement
+def note(consents: Standing[S], scope: Scope, statement: S) -> None:
+    """Let the next statement, by occurrence, decide for every channel that it covers."""
+    of_purpose = consents.setdefault(scope.purpose, {})
+    of_purpose[scope.channel] = statement
+    for channel in of_purpose:
+        if covers(scope.channel, channel):
+            of_purpose[channel] = statement
 
 
-def deciding(consents: Consents, channel: str, purpose: str) -> Statement | None:
+def deciding(consents: Standing[S], channel: str, purpose: str) -> S | None:
     """The statement in force for a channel and a purpose; None when nothing was ever said.
 
     Asked of the channel `any`, only what was said of `any` applies.
     """
-    of_purpose = consents.get(purpose)
-    if of_purpose is None:
-        return None
-    named, every = of_purpose.get(channel), of_purpose.get(ANY)
-    if named is None or every is None:
-        return named or every
-    return max(named, every, key=lambda statement: statement.order)
+    of_purpose = consents.get(purpose, {})
+    return of_purpose.get(channel) or of_purpose.get(ANY)
 
 
 def in_force(consents: Consents) -> list[dict[str, Any]]:
@@ -81,6 +109,5 @@ def in_force(consents: Consents) -> list[dict[str, Any]]:
             "id": decides.id,
         }
         for purpose in sorted(consents)
-        for channel in sorted(consents[purpose])
-        if (decides := deciding(consents, channel, purpose)) is not None
+        for channel, decides in sorted(consents[purpose].items())
     ]

@@ -156,12 +156,9 @@ def _merge_ticket(state: Customer, touchpoint: Occurred) -> None:
     state.tickets[touchpoint.data.ticket_id] = TICKET_MERGED
 
 
-def _grant(state: Customer, touchpoint: Occurred) -> None:
-    consents.note_granted(state.consents, touchpoint)
-
-
-def _withdraw(state: Customer, touchpoint: Occurred) -> None:
-    consents.note_withdrawn(state.consents, touchpoint)
+def _state_consent(state: Customer, touchpoint: Occurred) -> None:
+    said = consents.statement_of(touchpoint)
+    consents.note(state.consents, consents.scope_of(touchpoint), said)
 
 
 def _answer(state: Customer, touchpoint: Occurred) -> None:
@@ -181,8 +178,7 @@ _MEANINGS: dict[str, tuple[Apply, tuple[str, ...]]] = {
     "ticket.commented.v1": (_touch_ticket, ("ticket_id",)),
     "ticket.merged.v1": (_merge_ticket, ("ticket_id",)),
     "survey.answered.v1": (_answer, ("survey_id", "kind", "score", "about")),
-    "consent.granted.v1": (_grant, ("channel", "purpose")),
-    "consent.withdrawn.v1": (_withdraw, ("channel", "purpose")),
+    **{name: (_state_consent, fields) for name, fields in consents.READS.items()},
 }
 
 

@@ -84,12 +84,21 @@ def identity_version(fact: Occurred, tokens: Iterable[str]) -> IdentityVersion:
 
 
 @dataclass(frozen=True, slots=True)
+class Joined:
+    """Two subjects that a fact makes one person."""
+
+    one: str
+    other: str
+    tie: Tie
+
+
+@dataclass(frozen=True, slots=True)
 class Declined:
     """Two subjects that a fact would have joined, had the rules let it."""
 
-    tie: Tie
     one: str
     other: str
+    tie: Tie
     why: str
 
 
@@ -97,10 +106,11 @@ class Grouping:
     """The groups of subjects that ties make.
 
     `members` has every group of more than one subject, by the person's name; `person` the name
-    for each of these subjects.
+    for each of these subjects. `joins` are in the order in which they occurred.
     """
 
     def __init__(self, ties: Iterable[Tie], rules: IdentityRules) -> None:
+        self.joins: list[Joined] = []
         self.declined: list[Declined] = []
         self._rules = rules
         self._group: dict[str, _Group] = {}
@@ -114,7 +124,7 @@ class Grouping:
     def _take(self, tie: Tie) -> None:
         rules = self._rules.in_force(tie.order[0])
         if tie.type == CustomerMerged.TYPE:
-            self._join(tie.subject, tie.other)
+            self._join(tie.subject, tie.other, tie)
         elif tie.type == CustomerLinked.TYPE:
             self._join_by(rules, tie, tie.subject, tie.other)
         else:
@@ -135,9 +145,9 @@ class Grouping:
         if rules is not None and one != other:
             why = self._objection(rules, one, other, tie)
             if why is not None:
-                self.declined.append(Declined(tie, one, other, why))
+                self.declined.append(Declined(one, other, tie, why))
                 return
-        self._join(one, other)
+        self._join(one, other, tie)
 
     def _objection(self, rules: IdentityVersion, one: str, other: str, tie: Tie) -> str | None:
         if any(map(rules.blocks, {one, other, tie.other})):
@@ -156,7 +166,9 @@ class Grouping:
             group = self._group[subject] = _Group([subject], Counter((kind_of(subject),)))
         return group
 
-    def _join(self, one: str, other: str) -> None:
+    def _join(self, one: str, other: str, tie: Tie) -> None:
+        if one != other:
+            self.joins.append(Joined(one, other, tie))
         larger, smaller = self._group_of(one), self._group_of(other)
         if larger is smaller:
             return

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from eventsourcing.persistence import StoredEvent
 
+from ledger.personal import NOT_COMPARED
 from ledger.record import Duplicate, Known, Record, Recorded
 from ledger.store import Cursor
 
@@ -121,7 +122,10 @@ class Appending(ABC, Generic[C]):
                 there = known[identity] = Known(position + len(fresh), record.digest)
                 outcomes.append(Recorded(there.position))
             else:
-                same = there.digest == record.digest
+                same = there.digest == record.digest or NOT_COMPARED in (
+                    there.digest,
+                    record.digest,
+                )
                 outcomes.append(Duplicate(there.position) if same else there)
         rows = self._rows(fresh, position, recorded_at, cursor)
         self._insert(rows, cursor)

@@ -9,7 +9,7 @@ from ledger.ledger import Ledger
 from ledger.log import Move, Outcome, Submission
 from ledger.quarantine import Item, Received
 from ledger.receipt import Receipt
-from ledger.record import Record, records_of
+from ledger.regions import records_by_region
 from schemas.door import TOUCHPOINT_BYTES_MAX, Refused, parse
 from schemas.envelope import Envelope
 from schemas.touchpoint import Touchpoint
@@ -98,8 +98,14 @@ def prepared(ledger: Ledger, group: Sequence[tuple[Received, Refused | None]]) -
     """Parse, check and encrypt a group, so that it can be appended."""
     now = ledger.log.clock()
     parsed = [refused or _parsed(received, now) for received, refused in group]
-    envelopes = [p for p in parsed if isinstance(p, Envelope)]
-    made: Iterator[Record | Refused] = iter(records_of(envelopes, ledger.vault))
+    made = records_by_region(
+        ledger,
+        (
+            (received, p)
+            for (received, _), p in zip(group, parsed, strict=True)
+            if isinstance(p, Envelope)
+        ),
+    )
     return [
         Submission(received, p if isinstance(p, Refused) else next(made))
         for (received, _), p in zip(group, parsed, strict=True)

@@ -20,7 +20,8 @@ class Ledger:
     ) -> None:
         self.address = address
         self.keys = keys
-        self.keyring = Keyring(key_store, keys.master)
+        self.keyring = Keyring(key_store, keys.masters, self._reread_masters)
+        self.keyring.hold_to_erasures()
         self.vault = Vault(self.keyring, keys.token)
         self.quarantine = Quarantine(self.vault.quarantine_key())
         self.store = address.store()
@@ -36,13 +37,14 @@ class Ledger:
         self.store.close()
         self.keyring.close()
 
+    def _reread_masters(self) -> list[bytes]:
+        return read_keys_of(self.address, self.keys.ledger_id).masters
+
 
 def open_ledger(address: Address, clock: Clock = system_clock) -> Ledger:
     """Open what `init` made. Raises NotInitialised, SchemaMismatch or KeysMissing."""
     ledger_id = address.check()
-    keys = read_key_file(address.keys)
-    if keys.ledger_id != ledger_id:
-        raise KeysMissing(f"the key file {address.keys} belongs to another ledger")
+    keys = read_keys_of(address, ledger_id)
     key_store = address.key_store()
     try:
         key_store.check()
@@ -50,6 +52,14 @@ def open_ledger(address: Address, clock: Clock = system_clock) -> Ledger:
     except BaseException:
         key_store.close()
         raise
+
+
+def read_keys_of(address: Address, ledger_id: str) -> KeyFile:
+    """The keys in the key file of a ledger. Raises KeysMissing when they are another's."""
+    keys = read_key_file(address.keys)
+    if keys.ledger_id != ledger_id:
+        raise KeysMissing(f"the key file {address.keys} belongs to another ledger")
+    return keys
 
 
 def create_ledger(address: Address) -> bool:

@@ -17,6 +17,7 @@ from ledger.gathering import Gathering
 from ledger.quarantine import Quarantine, Received
 from ledger.receipt import Receipt
 from ledger.record import Duplicate, Known, Record, Recorded
+from ledger.redaction import without_erased
 from ledger.store import Cursor, Store
 from schemas.door import Refused
 
@@ -160,6 +161,7 @@ class Log:
     def _append(self, groups: Sequence[Sequence[Submission]], cursor: Cursor) -> list[Appended]:
         """The records of all groups go to the store together."""
         records = [s.record for group in groups for s in group if isinstance(s.record, Record)]
+        records = without_erased(records, cursor)
         found: list[Recorded | Duplicate | Known] = []
         if records:
             with self._versions:

@@ -34,6 +34,12 @@ TOKEN_BYTES = 16
 DIGEST_BYTES = 16
 ERASED = "[erased]"
 """What a window shows where the key is gone."""
+REDACTED = CIPHERTEXT_PREFIX + "erased"
+"""What is recorded in the place of a ciphertext where the subject was erased before: the form of
+one, which no key opens."""
+NOT_COMPARED = b""
+"""The digest of a redacted touchpoint: what it was cannot be told, so that whatever claims the
+same `(source, id)` is a duplicate of it, and it of what was recorded before the erasure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +47,15 @@ class Protected:
     """A touchpoint as it may be stored: nothing personal in clear.
 
     `envelope.data` is a plain dict, `digest` tells whether content that claims the same
-    `(source, id)` is the same, `tokens` are what the subject can be found by.
+    `(source, id)` is the same (see NOT_COMPARED), `tokens` are what the subject can be found by.
+    `keyed` are the stored subjects under whose keys something in it is encrypted: if one of them
+    is erased before it is recorded, `ledger.redaction` takes that out again.
     """
 
     envelope: Envelope[Any]
     digest: bytes
     tokens: tuple[str, ...]
+    keyed: tuple[str, ...] = ()
 
 
 class Vault:
@@ -56,6 +65,12 @@ class Vault:
         self._keyring = keyring
         self._token_key = token_key
         self._region = region
+
+    def within(self, region: str | None) -> "Vault":
+        """The vault for what comes from a region: its phone numbers may have no country code."""
+        if region == self._region:
+            return self
+        return Vault(self._keyring, self._token_key, region)
 
     def stored_subject(self, subject: str) -> str:
         """The subject as the log knows it. Raises Refused when an address cannot be one."""
@@ -69,7 +84,11 @@ class Vault:
         return f"{kind_of(subject)}:~{urlsafe_b64encode(digest).decode().rstrip('=')}"
 
     def protect(self, envelopes: Sequence[Envelope[Touchpoint]]) -> list[Protected | Refused]:
-        """Encrypt what is personal. Keys of new subjects are durable when this returns."""
+        """Encrypt what is personal. Keys of new subjects are durable when this returns.
+
+        Of a subject whose key was destroyed everything personal is left out (REDACTED), tokens
+        and originals with it, and no key is made.
+        """
         drafts = [self._draft(envelope) for envelope in envelopes]
         subjects: set[str] = set()
         for draft in drafts:
@@ -167,19 +186,46 @@ class _Draft:
 
     def protected(self, keys: dict[str, bytes]) -> Protected:
         envelope = self.envelope
-        digest = self._digest(keys.get(self.subject))
+        own = keys.get(self.subject)
+        digest = self._digest(own)
         source, id_ = envelope.source, envelope.id
         extensions: dict[str, Any] | str | None = envelope.extensions
+        keyed: tuple[str, ...] = ()
         if self.secrets or extensions:
-            key = touchpoint_key(keys[self.subject], source, id_)
+            if own is None:
+                return self._redacted(keys, digest)
+            key = touchpoint_key(own, source, id_)
+            keyed = (self.subject,)
             for parent, name, path in self.secrets:
                 parent[name] = encrypt(parent[name], key, path)
             if extensions:
                 extensions = encrypt(extensions, key, "extensions")
-        values = {
-            path: encrypt(clear, touchpoint_key(keys[stored], source, id_), path)
-            for path, stored, clear in self.hidden
-        }
+        return self._stored(extensions, keys, digest, keyed)
+
+    def _redacted(self, keys: dict[str, bytes], digest: bytes) -> Protected:
+        """Without anything that was its subject's own."""
+        for parent, name, _ in self.secrets:
+            parent[name] = REDACTED
+        self.tokens = ()
+        return self._stored(None, keys, digest, ())
+
+    def _stored(
+        self,
+        extensions: str | dict[str, Any] | None,
+        keys: dict[str, bytes],
+        digest: bytes,
+        keyed: tuple[str, ...],
+    ) -> Protected:
+        envelope = self.envelope
+        source, id_ = envelope.source, envelope.id
+        values = None
+        if self.hidden:
+            named = [(path, stored, clear) for path, stored, clear in self.hidden if stored in keys]
+            values = {
+                path: encrypt(clear, touchpoint_key(keys[stored], source, id_), path)
+                for path, stored, clear in named
+            }
+            keyed = tuple({*keyed, *(stored for _, stored, _ in named)})
         stored = Envelope(
             type=envelope.type,
             at=envelope.at,
@@ -195,10 +241,11 @@ class _Draft:
             values=values or None,
             data=self.data,  # type: ignore[type-var]
         )
-        return Protected(stored, digest, self.tokens)
+        return Protected(stored, digest, self.tokens, keyed)
 
     def _digest(self, key: bytes | None) -> bytes:
-        """A digest of the content as sent; keyed where it covers personal data.
+        """A digest of the content as sent; keyed where it covers personal data, and none where
+        that key was destroyed.
 
         `traceparent` is left out: a retry of the same touchpoint has a trace of its own. So is
         the offset, since the digest compares instants.
@@ -207,7 +254,9 @@ class _Draft:
         content = canonical(
             [e.type, e.at, e.sequence, self.subject, e.correlationid, e.causationid, self.data]
         )
-        if self.secrets and key is not None:
+        if self.secrets:
+            if key is None:  # without a key, it would give away what can be guessed
+                return NOT_COMPARED
             return hmac.digest(derived(key, b"digest"), content, "sha256")[:DIGEST_BYTES]
         return hashlib.sha256(content).digest()[:DIGEST_BYTES]
 
@@ -235,7 +284,7 @@ def encrypt(value: Any, cipher: AESGCM, path: str) -> str:
 
 
 def _opened(text: str, subject_key: bytes | None, source: str, id: str, path: str) -> Any:  # noqa: A002
-    if subject_key is None:
+    if subject_key is None or text == REDACTED:
         return ERASED
     sealed = urlsafe_b64decode(text.removeprefix(CIPHERTEXT_PREFIX))
     cipher = touchpoint_key(subject_key, source, id)

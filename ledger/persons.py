@@ -4,11 +4,12 @@ Only the subjects that are asked for are looked at, and what hangs together with
 of ties leads from one subject to the next, and the facts behind the ties say which of them hold.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from domain.identity import JOINING, Declined, Grouping, Tie
+from domain.identity import JOINING, Declined, Grouping, Joined, Tie
 from domain.occurred import Occurred, order_of
+from domain.voiding import Identity
 from ledger.governance import JOINING_TYPES, Governance
 from ledger.store import Cursor
 from schemas.replay import NarrowDecoder
@@ -26,6 +27,7 @@ class Persons:
     members: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     homes: Mapping[str, str] = field(default_factory=dict)
     """The stream, one of the person's that the log has, whose reader folds the whole person."""
+    joins: Sequence[Joined] = ()
     declined: Sequence[Declined] = ()
 
     def person_of(self, subject: str) -> str:
@@ -35,6 +37,10 @@ class Persons:
     def subjects_of(self, person: str) -> tuple[str, ...]:
         """The subjects that are this person, in order."""
         return self.members.get(person, (person,))
+
+    def joins_of(self, person: str) -> list[Joined]:
+        """What makes the person's subjects one, in the order in which it occurred."""
+        return [join for join in self.joins if self.person_of(join.one) == person]
 
     def streams_of(self, person: str) -> list[str]:
         """The streams in which touchpoints of a person may stand."""
@@ -68,20 +74,31 @@ class Ties:
         """All subjects that were met."""
         return frozenset(self._seen)
 
-    def persons(self, known: Governance, until: int, shows: Shows = lambda at: True) -> Persons:
-        """The persons that the ties up to a position make, as far as they hold and are shown."""
-        out = known.voided | known.undone
+    def persons(
+        self,
+        known: Governance,
+        until: int,
+        shows: Shows = lambda at: True,
+        more: Iterable[Tie] = (),
+        without: Collection[Identity] = (),
+    ) -> Persons:
+        """The persons that the ties up to a position make, as far as they hold and are shown.
+
+        `more` and `without` say what it would be like if facts were added or did not hold.
+        """
+        out = known.voided | known.undone | set(without)
         ties = [
             tie
             for (position, _), tie in self._found.items()
             if position <= until and tie.identity not in out and shows(tie.order[0])
         ]
+        ties.extend(more)
         grouping = Grouping(ties, known.identity)
         homes: dict[str, str] = {}
         for subject in {tie.subject for tie in ties} & grouping.person.keys():
             person, stream = grouping.person[subject], stream_of(subject).hex
             homes[person] = min(stream, homes.get(person, stream))
-        return Persons(grouping.person, grouping.members, homes, grouping.declined)
+        return Persons(grouping.person, grouping.members, homes, grouping.joins, grouping.declined)
 
     def _ends_of(self, subjects: Iterable[str]) -> set[str]:
         """Take in the ties of these subjects; their other ends."""

@@ -37,6 +37,8 @@ class Record(msgspec.Struct, frozen=True):
     governs: bool = False
     ties: tuple[str, ...] = ()
     """The subjects, or tokens, that this fact puts together with its own subject."""
+    keyed: tuple[str, ...] = ()
+    """The subjects under whose keys something in it is encrypted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ def records_of(envelopes: Sequence[Envelope[Touchpoint]], vault: Vault) -> list[
             tokens=protected.tokens,
             governs=protected.envelope.type in GOVERNING,
             ties=_ties_of(protected, vault),
+            keyed=protected.keyed,
         )
         for protected in vault.protect(envelopes)
     ]

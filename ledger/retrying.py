@@ -9,6 +9,7 @@ from ledger.log import Quarantined
 from ledger.mapping import Mapping
 from ledger.quarantine import RECORDED, Entry, Item
 from ledger.receipt import Receipt
+from ledger.regions import REGION, from_region
 from schemas.door import Refused
 
 
@@ -35,6 +36,7 @@ def retry(ledger: Ledger, entry: Entry, mapping: Mapping | None = None) -> Retri
             if mapping
             else [(received, Refused("row", entry.path, entry.message))]
         )
+        items = list(from_region(items, entry.context.get(REGION)))
     group = [item if isinstance(item, tuple) else (item, None) for item in items]
     receipt, outcomes = append(ledger, group)
     refused = next((o.refused for o in outcomes if isinstance(o, Quarantined)), None)

@@ -16,7 +16,7 @@ def _orders(dialect: Dialect) -> str:
 
 CUSTOMERS = View(
     name="customers",
-    version=1,
+    version=2,
     reads=READS,
     state=Customer,
     evolve=evolve,

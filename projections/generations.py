@@ -183,3 +183,13 @@ def discard(view: str, number: int, cursor: Cursor) -> None:
     for table in ("generations", "rebuilt_ranges", "parked"):
         cursor.execute(f"DELETE FROM {table} WHERE view = ? AND generation = ?", (view, number))
     cursor.execute("DELETE FROM tracking WHERE application_name = ?", (reader_name(view, number),))
+
+
+def beside_live(views: Iterable[View], cursor: Cursor) -> list[Generation]:
+    """Every generation that readers are not served from: old ones, and such as are being built."""
+    names = [view.name for view in views]
+    rows = cursor.execute(
+        f"SELECT {_COLUMNS} FROM generations WHERE state <> '{LIVE}' AND view {cursor.AMONG}",
+        (cursor.listed(names),),
+    ).fetchall()
+    return [Generation(*(*row, tracked(reader_name(row[0], row[1]), cursor))) for row in rows]

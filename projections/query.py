@@ -137,18 +137,28 @@ class _Span:
     shows: Callable[[int], bool] = lambda at: True
 
 
-def _folded(view: View, keys: Sequence[str], span: _Span, cursor: Cursor) -> dict[str, Any]:
+def state_if(ledger: Ledger, view: View, person: str, persons: Persons) -> Any | None:
+    """The state that a person would have now if these were the persons; for views by person."""
+    last = ledger.log.head().position
+    with ledger.store.cursor() as cursor:
+        span = _Span(governance(last, cursor), last, ledger.log.clock())
+        return _folded(view, [person], span, cursor, persons).get(person)
+
+
+def _folded(
+    view: View, keys: Sequence[str], span: _Span, cursor: Cursor, persons: Persons | None = None
+) -> dict[str, Any]:
     """The states of keys, folded on the spot from the log."""
-    persons = ALONE
     if view.by_person:
-        persons = persons_of(keys, span.known, span.until, cursor, span.shows)
+        if persons is None:
+            persons = persons_of(keys, span.known, span.until, cursor, span.shows)
         reach = {stream for key in keys for stream in persons.streams_of(key)}
     else:
         reach = _streams_reaching(view, keys, span.until, cursor)
     everything = Reader([view]).streams(reach, span.until, cursor)
     shown = span.known.standing([t for t in everything if t.at <= span.moment])
     rules = span.known.rules
-    found = by_key(view, shown, rules, persons)
+    found = by_key(view, shown, rules, persons or ALONE)
     return {key: fold(view, in_order(found[key]), rules) for key in keys if key in found}
 
 

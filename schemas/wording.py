@@ -38,9 +38,9 @@ def lasting(seconds: float) -> str:
     return f"{whole} s"
 
 
-def counted(number: int, noun: str) -> str:
-    """`1 point`, `1,250 points`."""
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+def counted(number: int, noun: str, many: str | None = None) -> str:
+    """`1 point`, `1,250 points`; `many` is the plural of a noun that has another."""
+    return f"{number:,} {noun if number == 1 else many or f'{noun}s'}"
 
 
 def trailing(separator: str, text: str | None) -> str:

@@ -7,6 +7,7 @@ import click
 from cli import exits
 from cli.session import Session, confirm, pass_session
 from cli.stopping import stopping
+from ledger.access import Right
 from ledger.backup.writing import back_up
 from ledger.intake import StopRequested
 
@@ -36,6 +37,8 @@ def command(session: Session, file: Path, keys: Path | None, yes: bool) -> int:
     if there:
         confirm(session, f"Replace {' and '.join(there)}?", yes=yes)
     with session.ledger() as ledger, stopping() as stop, session.progress() as report:
+        if keys is not None:
+            session.access.need(Right.OWN)
         try:
             head = back_up(ledger, file, keys, overwrite=bool(there), report=report, stop=stop)
         except StopRequested:

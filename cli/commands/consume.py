@@ -14,6 +14,7 @@ from cli.kafka_options import kafka_options
 from cli.logs import logging_to_people
 from cli.output import Column
 from cli.receipts import as_record, receipt_table
+from cli.region import region_option
 from cli.session import Session, bring_up_to_date, no_follow_option, pass_session
 from cli.stopping import stopping
 from consumers.client import CLIENTS, GROUP_RECORDS, Open, Subscription, client_named
@@ -62,6 +63,7 @@ GROUP_RECORDS_MAX = 10_000
     "--skip-lost", is_flag=True,
     help="Go on behind records that Kafka has removed before they were read.",
 )  # fmt: skip
+@region_option
 @health_options
 @no_follow_option
 @pass_session
@@ -77,6 +79,7 @@ def command(
     dead_letter_topic: str | None,
     batch: int,
     skip_lost: bool,
+    region: str | None,
     health_port: int | None,
     health_host: str,
     no_follow: bool,
@@ -104,6 +107,7 @@ def command(
         once=once,
         dead_letter_topic=dead_letter_topic,
         skip_lost=skip_lost,
+        region=region,
         health=None if health_port is None else (health_host, health_port),
         follow=once and not no_follow,
     )
@@ -120,6 +124,7 @@ class _Wanted:
     once: bool
     dead_letter_topic: str | None
     skip_lost: bool
+    region: str | None
     health: tuple[str, int] | None
     follow: bool
 
@@ -142,6 +147,7 @@ def _consume(session: Session, ledger: Ledger, wanted: _Wanted, stop: Stop) -> i
             watch=watch,
             stop=stop,
             skip_lost=wanted.skip_lost,
+            region=wanted.region,
             dead_letters=letters,
             report=run.enter_context(session.progress("records")),
         )

@@ -18,10 +18,13 @@ from cli.asking import (
     type_option,
     until_option,
 )
+from cli.commands import identity
+from cli.commands.erase import erase_command
+from cli.commands.export import export_command
 from cli.exits import NotFound
-from cli.moments import shown_date
+from cli.moments import shown_date, shown_iso
 from cli.output import Column, Record
-from cli.revealing import clear_subjects, clear_traits, fetch_keys
+from cli.revealing import Sight, reveal_option, sight_of
 from cli.session import Session, pass_session, warn_if_behind
 from cli.telling import TIMELINE_COLUMNS, TIMELINE_FIELDS, days, timeline_records
 from domain import tickets
@@ -29,9 +32,11 @@ from domain.customers import Customer, net_amounts, orders_completed
 from domain.stated import described, written
 from domain.tickets import Ticket
 from ledger.ledger import Ledger
+from ledger.looks import Look, looks_at
 from projections.customers import CUSTOMERS
-from projections.query import Cut, Told, persons_at, states_of, timeline, walk
+from projections.query import Cut, Told, persons_at, states_of, subjects_of, timeline, walk
 from projections.tickets import TICKETS
+from schemas.fields import rfc3339
 from schemas.registry import BY_TYPE
 
 PAGE_CUSTOMERS = 500
@@ -49,16 +54,29 @@ def command() -> None:
     """The 360° view of customers, and their timelines."""
 
 
+for _other in (
+    identity.merge_command,
+    identity.unmerge_command,
+    identity.identities,
+    identity.suggest,
+    erase_command,
+    export_command,
+):
+    command.add_command(_other)
+
+
 @command.command("list")
 @click.option(
     "--find", metavar="EMAIL|PHONE", help="Only those who were seen with this address or number."
 )
 @limit_option
+@reveal_option
 @pass_session
-def list_(session: Session, /, find: str | None, limit: int | None) -> None:
+def list_(session: Session, /, find: str | None, limit: int | None, reveal: str | None) -> None:
     """List customers, or find one by address or number."""
     with session.ledger() as ledger:
         warn_if_behind(session, ledger)
+        sight = sight_of(session, ledger, reveal)
         if find is None:
             found: Iterable[tuple[str, Customer]] = walk(ledger, CUSTOMERS)
             empty = "no customers yet: `touchstone append FILE` brings some in"
@@ -75,7 +93,8 @@ def list_(session: Session, /, find: str | None, limit: int | None) -> None:
             Column("net", lambda r: portrait.amounts(r["net"]), number=True, wraps=True),
             Column("open", lambda r: r["tickets_open"], number=True),
         ]
-        session.printer.records(_entries(ledger, islice(found, limit)), columns, empty)
+        records = sight.on_record(_entries(ledger, islice(found, limit), sight))
+        session.printer.records(records, columns, empty)
 
 
 def _found(ledger: Ledger, token: str) -> Iterator[tuple[str, Customer]]:
@@ -86,27 +105,29 @@ def _found(ledger: Ledger, token: str) -> Iterator[tuple[str, Customer]]:
     return ((person, states[person]) for person in persons if person in states)
 
 
-def _entries(ledger: Ledger, found: Iterable[tuple[str, Customer]]) -> Iterator[Record]:
+def _entries(
+    ledger: Ledger, found: Iterable[tuple[str, Customer]], sight: Sight
+) -> Iterator[Record]:
     """The lines of the list; what is not in a customer's own row is looked up for many at once."""
     rest = iter(found)
     while page := list(islice(rest, PAGE_CUSTOMERS)):
-        names = clear_subjects(ledger, [person for person, _ in page])
+        names = sight.subjects([person for person, _ in page])
         stated = [state.traits["name"].subject for _, state in page if "name" in state.traits]
-        fetch_keys(ledger, stated)
+        sight.fetch_keys(stated)
         named = {ticket_id for _, state in page for ticket_id in state.tickets}
         board: dict[str, Ticket] = states_of(ledger, TICKETS, sorted(named))
         persons = persons_at(ledger, names)
         for person, state in page:
             told = [board[ticket_id] for ticket_id in state.tickets if ticket_id in board]
             known = tickets.counts(told, persons.subjects_of(person))
-            yield _entry(ledger, names[person], state, known)
+            yield _entry(names[person], state, known, sight)
 
 
-def _entry(ledger: Ledger, customer: str, state: Customer, known: dict[str, int]) -> Record:
+def _entry(customer: str, state: Customer, known: dict[str, int], sight: Sight) -> Record:
     name = described(state.traits.get("name"))
     return {
         "customer": customer,
-        "name": clear_traits(ledger, {"name": name})["name"]["value"] if name else None,
+        "name": sight.traits({"name": name})["name"]["value"] if name else None,
         "first_seen": written(state.first_seen),
         "last_seen": written(state.last_seen),
         "touchpoints": state.touchpoints,
@@ -120,8 +141,9 @@ def _entry(ledger: Ledger, customer: str, state: Customer, known: dict[str, int]
 @command.command("show")
 @click.argument("subject")
 @cut_options
+@reveal_option
 @pass_session
-def show(session: Session, /, subject: str, cut: Cut) -> None:
+def show(session: Session, /, subject: str, cut: Cut, reveal: str | None) -> None:
     """Show the 360° view of one customer.
 
     It is of now, or with --as-of and --known-at of any other time.
@@ -130,9 +152,12 @@ def show(session: Session, /, subject: str, cut: Cut) -> None:
     with session.ledger() as ledger:
         warn_if_behind(session, ledger)
         person = person_named(session, ledger, subject, cut)
-        record = portrait.portrait(ledger, portrait.Asked(person, cut, moment_of(ledger, cut)))
+        sight = sight_of(session, ledger, reveal)
+        asked = portrait.Asked(person, cut, moment_of(ledger, cut))
+        record = portrait.portrait(ledger, asked, sight)
         if record is None:
             raise NotFound(_nothing_known(subject, cut))
+        sight.on_record([record])
         session.printer.record(record, lambda: portrait.page(record, session.zone))
 
 
@@ -150,9 +175,16 @@ def _nothing_known(subject: str, cut: Cut) -> str:
 @until_option
 @click.option("-n", "limit", type=click.IntRange(min=1), help="Only the newest so many.")
 @cut_options
+@reveal_option
 @pass_session
 def timeline_(
-    session: Session, /, subject: str, limit: int | None, cut: Cut, **wanted: Any
+    session: Session,
+    /,
+    subject: str,
+    limit: int | None,
+    cut: Cut,
+    reveal: str | None,
+    **wanted: Any,
 ) -> None:
     """Tell what happened with a customer.
 
@@ -162,7 +194,7 @@ def timeline_(
         person = person_named(session, ledger, subject, cut)
         told = [t for t in timeline(ledger, person, cut) if _is_wanted(t, **wanted)]
         newest = told if limit is None else told[-limit:]
-        records = timeline_records(ledger, newest, cut)
+        records = timeline_records(ledger, newest, cut, sight_of(session, ledger, reveal))
         session.printer.records(
             records,
             TIMELINE_COLUMNS,
@@ -186,3 +218,38 @@ def _is_wanted(
         and (since is None or envelope.at >= since)
         and (until is None or envelope.at <= until)
     )
+
+
+LOOK_COLUMNS = (
+    Column("reader", lambda r: r["reader"], wraps=True),
+    Column("of", lambda r: r["of"], wraps=True),
+    Column("fields", lambda r: ", ".join(r["fields"]), wraps=True),
+    Column("purpose", lambda r: r["purpose"], wraps=True),
+)
+
+
+def _look_record(look: Look) -> Record:
+    return {
+        "time": rfc3339(look.at),
+        "reader": look.reader,
+        "of": look.of,
+        "fields": list(look.fields),
+        "purpose": look.purpose,
+        "position": look.position,
+    }
+
+
+@command.command("looks")
+@click.argument("subject")
+@pass_session
+def looks_(session: Session, /, subject: str) -> None:
+    """List who has seen personal data of a customer.
+
+    Each look has its time, which fields were seen, and why.
+    """
+    with session.ledger() as ledger:
+        person = person_named(session, ledger, subject)
+        seen = looks_at(ledger, subjects_of(ledger, person))
+        records = [_look_record(look) for look in seen]
+    when = Column("time", lambda r: shown_iso(r["time"], session.zone))
+    session.printer.records(records, (when, *LOOK_COLUMNS), "nobody has looked")

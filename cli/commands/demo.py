@@ -23,6 +23,9 @@ from projections.loyalty import LOYALTY
 TIMELINE_TOUCHPOINTS = 14
 STATEMENT_DAYS = 120
 TICKETS_SHOWN = 8
+VIOLATIONS_SHOWN = 5
+REVEALED = ("--reveal", "demo")
+"""Without it, names, titles and texts are masked."""
 
 
 @click.command()
@@ -74,15 +77,18 @@ def _tour(session: Session, ledger: Ledger, intake: Intake) -> None:
     refused = f"{intake.refused} lines could not be recorded; they are kept whole, with the reason"
     steps = (
         (refused, ["quarantine", "list"]),
-        ("One customer, from all channels", ["customer", "show", customer]),
+        ("One customer, from all channels", ["customer", "show", customer, *REVEALED]),
         (
             "The last things that happened between us",
-            ["customer", "timeline", customer, "-n", str(TIMELINE_TOUCHPOINTS)],
+            ["customer", "timeline", customer, "-n", str(TIMELINE_TOUCHPOINTS), *REVEALED],
         ),
         ("The ticket board: what is open, most urgent first",
-         ["ticket", "list", "--open", "-n", str(TICKETS_SHOWN)]),
+         ["ticket", "list", "--open", "-n", str(TICKETS_SHOWN), *REVEALED]),
+        ("Who has looked at what is personal of the customer", ["customer", "looks", customer]),
         ("A loyalty account, movement by movement",
          ["loyalty", "statement", customer, "--since", since]),
+        ("Marketing that was sent without consent, as far as is known today",
+         ["consent", "violations", "-n", str(VIOLATIONS_SHOWN)]),
         ("How the views stand", ["projection", "list"]),
     )  # fmt: skip
     for title, arguments in steps:
@@ -119,7 +125,8 @@ def _next_steps(session: Session, customer: str) -> None:
         ("compare the views with a fresh fold", ["projection", "verify", "--all"]),
         ("the customer as it was a quarter ago",
          ["customer", "show", customer, "--as-of", "-90d"]),
-        ("take everything out, as CloudEvents", ["log", "export", "export.ndjson"]),
+        ("take everything out, as CloudEvents",
+         ["log", "export", "export.ndjson", "--reveal", "a copy of mine"]),
         ("import your own data", ["import", "--help"]),
     ):  # fmt: skip
         click.echo(f"  {_command_line(session, arguments)}")

@@ -1,12 +1,10 @@
 """`touchstone log`: the touchpoints as they stand in the log, and taking them out of it."""
 
-import os
-import stat
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,21 +16,22 @@ from rich.text import Text
 from cli import exits
 from cli.asking import limit_option, since_option, type_option, until_option
 from cli.exits import NotFound
-from cli.log_reading import Filter, read
+from cli.log_reading import Filter, read, shown
 from cli.moments import shown_iso
 from cli.output import Column, Record, Unwrapped, clean, console_out, json_line, json_lines
-from cli.revealing import clear_stored
+from cli.revealing import Sight, read_stored, reveal_option, sight_of
 from cli.session import Session, confirm, pass_session
 from cli.stopping import stopping
 from cli.telling import OPTIONAL_ATTRIBUTES, log_record
+from cli.writing import in_place_of, regular_file
 from ledger.cloudevents import cloud_event
 from ledger.intake import StopRequested
 from ledger.ledger import Ledger
 from ledger.log import Stored
+from ledger.masking import without_personal_data
 from projections.query import Told
 
 POLL_SECONDS = 0.5
-PART_PREFIX = ".touchstone-export-"
 POLLED_TOUCHPOINTS_MAX = 1_000
 FIELDS = (
     "position", "recorded_at", "time", "type", "source", "id", "subject", *OPTIONAL_ATTRIBUTES,
@@ -69,11 +68,13 @@ _subject = click.option("--subject", metavar="SUBJECT", help="Only what is about
 
 @command.command("list")
 @filter_options
+@reveal_option
 @pass_session
-def list_(session: Session, /, **wanted: Any) -> None:
+def list_(session: Session, /, reveal: str | None, **wanted: Any) -> None:
     """List touchpoints in the order in which they were recorded."""
     with _until_interrupted(), session.ledger() as ledger:
-        records = (log_record(told) for told in read(ledger, Filter.of(ledger, **wanted)))
+        sight = sight_of(session, ledger, reveal)
+        records = map(log_record, shown(ledger, Filter.of(ledger, **wanted), sight))
         session.printer.records(records, _columns(session), EMPTY, csv_fields=FIELDS)
 
 
@@ -90,18 +91,22 @@ def _columns(session: Session) -> list[Column]:
 @command.command("show")
 @click.argument("id_", metavar="ID")
 @click.option("--source", metavar="SOURCE", help="Of which source, where several use this id.")
+@reveal_option
 @pass_session
-def show(session: Session, /, id_: str, source: str | None) -> None:
+def show(session: Session, /, id_: str, source: str | None, reveal: str | None) -> None:
     """Show one touchpoint whole."""
     with session.ledger() as ledger:
-        found = clear_stored(ledger, ledger.log.identified(id_, source))
-    if not found:
-        of = f" of the source {source}" if source else ""
-        raise NotFound(f"there is no touchpoint {id_}{of}")
-    if len(found) > 1:
-        sources = ", ".join(told.envelope.source for told in found)
-        raise click.UsageError(f"several sources use this id; say which with --source: {sources}")
-    (told,) = found
+        sight = sight_of(session, ledger, reveal)
+        found = read_stored(ledger.log.identified(id_, source))
+        if not found:
+            of = f" of the source {source}" if source else ""
+            raise NotFound(f"there is no touchpoint {id_}{of}")
+        if len(found) > 1:
+            sources = ", ".join(told.envelope.source for told in found)
+            raise click.UsageError(
+                f"several sources use this id; say which with --source: {sources}"
+            )
+        (told,) = sight.on_record(sight.told(found))
     record = log_record(told)
     session.printer.record(record, lambda: _page(told, record, session))
 
@@ -126,20 +131,21 @@ def _page(told: Told, record: Record, session: Session) -> Iterator[RenderableTy
     help="How many of the last ones.",
 )  # fmt: skip
 @click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until interrupted.")
+@reveal_option
 @pass_session
-def tail(session: Session, /, count: int, follow: bool) -> None:
+def tail(session: Session, /, count: int, follow: bool, reveal: str | None) -> None:
     """Show what was recorded last, and what comes.
 
     With --follow it goes on with what is recorded from now on, until it is interrupted.
     """
     with _until_interrupted(), session.ledger() as ledger:
-        position = ledger.log.head().position
+        sight, position = sight_of(session, ledger, reveal), ledger.log.head().position
         last = [s for s in ledger.log.last(count) if s.position <= position] if count else []
         if not follow:
-            _print_last(session, _records(ledger, last))
+            _print_last(session, _records(sight, last))
             return
         while True:
-            _print_lines(session, _records(ledger, last))
+            _print_lines(session, _records(sight, last))
             time.sleep(0 if len(last) == POLLED_TOUCHPOINTS_MAX else POLL_SECONDS)
             last = ledger.log.page(position, POLLED_TOUCHPOINTS_MAX)
             position = last[-1].position if last else position
@@ -157,14 +163,14 @@ def _until_interrupted() -> Iterator[None]:
         raise click.exceptions.Exit(exits.SIGNAL_BASE + (stop.signal or 0)) from None
 
 
-def _records(ledger: Ledger, stored: list[Stored]) -> list[Record]:
-    return [
+def _records(sight: Sight, stored: list[Stored]) -> Iterable[Record]:
+    return sight.on_record(
         log_record(told) | {"summary": told.envelope.data.summary()}
-        for told in clear_stored(ledger, stored)
-    ]
+        for told in sight.told(read_stored(stored))
+    )
 
 
-def _print_last(session: Session, records: list[Record]) -> None:
+def _print_last(session: Session, records: Iterable[Record]) -> None:
     def lines(listed: list[Record]) -> Iterator[Text]:
         return (_line(record, session) for record in listed)
 
@@ -172,7 +178,7 @@ def _print_last(session: Session, records: list[Record]) -> None:
     session.printer.records(records, (), empty, layout=lines, csv_fields=FIELDS)
 
 
-def _print_lines(session: Session, records: list[Record]) -> None:
+def _print_lines(session: Session, records: Iterable[Record]) -> None:
     """One line a touchpoint at once: a list without an end is neither a table nor an array."""
     for record in records:
         if session.printer.for_people:
@@ -197,26 +203,30 @@ def _line(record: Record, session: Session) -> Unwrapped:
 )
 @filter_options
 @click.option("--yes", is_flag=True, help="Write over FILE if it is there already.")
+@reveal_option
 @pass_session
-def export(session: Session, /, file: Path | None, yes: bool, **wanted: Any) -> int:
+def export(
+    session: Session, /, file: Path | None, yes: bool, reveal: str | None, **wanted: Any
+) -> int:
     """Write touchpoints as CloudEvents, one a line.
 
     They go to FILE, or to standard output.
 
-    Personal data are written in clear: the file is made readable for you alone. Appended to
-    another ledger, the lines give the same touchpoints.
+    Personal data are left out, and personal subjects stay tokens, unless --reveal says for what
+    they are wanted; then the lines, appended to another ledger, give the same touchpoints. The
+    file is made readable for you alone.
     """
     with session.ledger() as ledger:
-        chosen = Filter.of(ledger, **wanted)
+        chosen, sight = Filter.of(ledger, **wanted), sight_of(session, ledger, reveal)
         if file is None or str(file) == "-":
-            _, signal = _export(session, ledger, chosen, sys.stdout.buffer)
+            _, signal = _export(session, _exported(ledger, chosen, sight), sys.stdout.buffer)
             sys.stdout.buffer.flush()
             return exits.DONE if signal is None else exits.SIGNAL_BASE + signal
-        target = _regular(file)
+        target = regular_file(file)
         if target.exists():
             confirm(session, f"{file} is there already: write over it?", yes=yes)
-        with _in_place_of(target) as (stream, keep):
-            count, signal = _export(session, ledger, chosen, stream)
+        with in_place_of(target) as (stream, keep):
+            count, signal = _export(session, _exported(ledger, chosen, sight), stream)
             if signal is not None:
                 session.complain("interrupted: nothing was written")
                 return exits.SIGNAL_BASE + signal
@@ -226,62 +236,34 @@ def export(session: Session, /, file: Path | None, yes: bool, **wanted: Any) -> 
     return exits.DONE
 
 
-def _export(
-    session: Session, ledger: Ledger, chosen: Filter, stream: IO[bytes]
-) -> tuple[int, int | None]:
-    """Write the chosen touchpoints; how many there were, and the signal that ended it early."""
-    count, total = 0, ledger.log.head().position
+@dataclass(frozen=True, slots=True)
+class _Exported:
+    """The touchpoints to write, and the position at which the log ends."""
+
+    touchpoints: Iterator[Told]
+    end: int
+
+
+def _exported(ledger: Ledger, chosen: Filter, sight: Sight) -> _Exported:
+    end = ledger.log.head().position
+    if sight.in_clear:
+        return _Exported(shown(ledger, chosen, sight), end)
+    pages = read(ledger, chosen, sight)
+    return _Exported((_without_personal_data(told) for page in pages for told in page), end)
+
+
+def _without_personal_data(told: Told) -> Told:
+    return replace(told, envelope=without_personal_data(told.envelope))
+
+
+def _export(session: Session, exported: _Exported, stream: IO[bytes]) -> tuple[int, int | None]:
+    """Write the touchpoints; how many there were, and the signal that ended it early."""
+    count = 0
     with stopping() as stop, session.progress() as report:
-        for told in read(ledger, chosen):
+        for told in exported.touchpoints:
             stream.write(cloud_event(told.envelope) + b"\n")
             count += 1
-            report("exporting", told.position, total)
+            report("exporting", told.position, exported.end)
             if stop.requested:
                 break
     return count, stop.signal
-
-
-def _regular(file: Path) -> Path:
-    """The file to which a path leads through its links. Raises UsageError when it is none."""
-    try:
-        target = file.resolve()
-        mode = target.stat().st_mode if target.exists() else stat.S_IFREG
-    except RuntimeError:
-        raise click.UsageError(f"{file} cannot be written: its links lead in a circle") from None
-    except OSError as error:
-        raise _unwritable(file, error) from None
-    if not stat.S_ISREG(mode):
-        raise click.UsageError(f"{file} is not a file; without FILE it goes to standard output")
-    return target
-
-
-def _unwritable(file: Path, error: OSError) -> click.UsageError:
-    return click.UsageError(f"{file} cannot be written: {error.strerror}")
-
-
-@contextmanager
-def _in_place_of(target: Path) -> Iterator[tuple[IO[bytes], Callable[[], None]]]:
-    """A file that takes the place of `target` once it is complete and on the disk, or never.
-
-    Until then it stands beside it, under a name of its own that nobody else uses, and can be
-    read by its owner alone. Raises UsageError when the folder cannot take it.
-    """
-    try:
-        descriptor, name = tempfile.mkstemp(prefix=PART_PREFIX, dir=target.parent)
-    except OSError as error:
-        raise _unwritable(target, error) from None
-    part = Path(name)
-
-    def keep() -> None:
-        stream.flush()
-        os.fsync(stream.fileno())
-        try:
-            part.replace(target)
-        except OSError as error:
-            raise _unwritable(target, error) from None
-
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            yield stream, keep
-    finally:
-        part.unlink(missing_ok=True)

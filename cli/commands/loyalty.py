@@ -19,12 +19,13 @@ from cli.asking import (
     until_option,
 )
 from cli.moments import shown_iso
+from cli.movements import balance_record, movement_record
 from cli.output import Column, Record, clean
 from cli.portrait import BALANCE_FIELDS
 from cli.portrait import points as points_of
-from cli.revealing import clear_subject
+from cli.revealing import reveal_option, sight_of, subject_in
 from cli.session import Session, bring_up_to_date, no_follow_option, pass_session, warn_if_behind
-from domain.lots import Account, expiring
+from domain.lots import Account
 from domain.loyalty import Member
 from domain.redemption import Refusal
 from domain.rules import Rules, Version
@@ -81,24 +82,23 @@ def _chosen_programme(member: Member, known: Rules, asked: str | None) -> str:
 @click.argument("subject")
 @programme_option
 @cut_options
+@reveal_option
 @pass_session
-def balance_(session: Session, /, subject: str, programme: str | None, cut: Cut) -> None:
+def balance_(
+    session: Session, /, subject: str, programme: str | None, cut: Cut, reveal: str | None
+) -> None:
     """Show what an account holds, and what will expire."""
     with session.ledger() as ledger:
         warn_if_behind(session, ledger)
+        sight = sight_of(session, ledger, reveal)
         person = person_named(session, ledger, subject, cut)
         member: Member = state_of(ledger, LOYALTY, person, cut) or Member()
         chosen = _chosen_programme(member, rules(ledger, cut), programme)
         account = member.programmes.get(chosen, Account())
-        record = {"customer": clear_subject(ledger, person), "programme": chosen}
-        record |= _balance_record(account, moment_of(ledger, cut))
+        record = {"customer": subject_in(sight, person), "programme": chosen}
+        record |= balance_record(account, moment_of(ledger, cut))
+        sight.on_record([record])
         session.printer.record(record, lambda: _balance_page(record, session))
-
-
-def _balance_record(account: Account, moment: int) -> Record:
-    """The balance at a moment, and what will expire after it if nothing is spent."""
-    schedule = [{"time": rfc3339(at), "points": count} for at, count in expiring(account, moment)]
-    return {**points_of(account, moment), "expiring": schedule}
 
 
 def _balance_page(record: Record, session: Session) -> Iterator[RenderableType]:
@@ -158,24 +158,9 @@ def _statement_lines(
         earlier = movements[: len(movements) - len(shown)]
         carried = earlier[-1].balance if earlier else 0
         opening = Movement(at=since, kind="opening", points=0, balance=carried, text="carried over")
-        yield _line(opening, positions)
+        yield movement_record(opening, positions)
     for movement in shown:
-        yield _line(movement, positions)
-
-
-def _line(movement: Movement, positions: dict[tuple[str, str], int]) -> Record:
-    source, id_ = movement.source, movement.id
-    return {
-        "time": rfc3339(movement.at),
-        "kind": movement.kind,
-        "points": movement.points,
-        "balance": movement.balance,
-        "text": movement.text,
-        "position": None if source is None or id_ is None else positions[source, id_],
-        "type": movement.type,
-        "source": source,
-        "id": id_,
-    }
+        yield movement_record(movement, positions)
 
 
 def _statement_columns(session: Session) -> list[Column]:
@@ -258,7 +243,7 @@ def _redeemed_record(
     member: Member = state_of(ledger, LOYALTY, person, everything) or Member()
     return {
         "redemption_id": name,
-        "customer": clear_subject(ledger, person),
+        "customer": person,
         "programme": programme,
         "position": decision.position,
         "points": decision.points,

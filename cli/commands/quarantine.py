@@ -11,6 +11,7 @@ from cli import exits
 from cli.moments import shown_time
 from cli.output import Column, Record, json_lines
 from cli.receipts import as_record, receipt_table
+from cli.revealing import Revealed, reveal_option
 from cli.session import Session, bring_up_to_date, confirm, no_follow_option, pass_session
 from ledger.ledger import Ledger
 from ledger.mapping import MappingInvalid, load_mapping
@@ -20,6 +21,8 @@ from ledger.retrying import retry
 from schemas.fields import rfc3339
 
 STATUSES = (WAITING, RECORDED, DISCARDED)
+KIND = "quarantine"
+"""The kind of subject that an entry is when somebody looks at it."""
 
 
 @click.group()
@@ -28,7 +31,7 @@ def command() -> None:
 
     \b
     touchstone quarantine list
-    touchstone quarantine show 3 --bytes
+    touchstone quarantine show 3 --bytes --reveal "mending the mapping"
     touchstone quarantine retry --all
     touchstone quarantine discard 3 --reason "test data"
     """
@@ -82,28 +85,52 @@ def list_(session: Session, status: str, count: int | None) -> None:
 @click.argument("number", metavar="ENTRY", type=int)
 @click.option("--bytes", "content", is_flag=True, help="Print the bytes as they were received.")
 @click.option("--headers", is_flag=True, help="Print the key and the headers that came with them.")
+@reveal_option
 @pass_session
-def show(session: Session, number: int, content: bool, headers: bool) -> None:
-    """Show one entry; with --bytes or --headers only what was received, which may be personal."""
+def show(session: Session, number: int, content: bool, headers: bool, reveal: str | None) -> None:
+    """Show one entry; with --bytes or --headers only what was received.
+
+    That may be personal, so that it takes --reveal, and the look is recorded.
+    """
     if content and headers:
         raise click.UsageError("either --bytes or --headers")
-    with session.ledger() as ledger, ledger.store.cursor() as cursor:
-        entry = ledger.quarantine.entry(number, cursor)
-        if entry is None:
-            raise exits.NotFound(f"there is no entry {number} in quarantine")
-        if content:
-            sys.stdout.buffer.write(ledger.quarantine.bytes_of(number, cursor) + b"\n")
+    if (content or headers) != (reveal is not None):
+        raise click.UsageError(
+            "what was received may be personal: --bytes or --headers, and --reveal PURPOSE with it"
+        )
+    with session.ledger() as ledger:
+        sight = Revealed(session, ledger, reveal) if reveal is not None else None
+        entry, received = _kept(ledger, number, whole=sight is not None)
+        if sight is not None and received is not None:
+            # Whom an entry is about may not be known, so that it is a look at the entry.
+            for part in ("key", "headers") if headers else ("bytes",):
+                sight.note(f"{KIND}:{number}", part)
+            sight.on_record(())
+            _print_received(session, received, headers=headers)
             return
-        beside = _beside(ledger.quarantine.received(entry, cursor)) if headers else None
-    if beside is not None:
-        session.printer.record(beside, lambda: [Text("\n".join(json_lines(beside)))])
-        return
     record = _record(entry)
 
     def layout() -> list[str]:
         return [f"[bold]{name:<12}[/bold] {_shown(value)}" for name, value in record.items()]
 
     session.printer.record(record, layout)
+
+
+def _kept(ledger: Ledger, number: int, *, whole: bool) -> tuple[Entry, Received | None]:
+    """An entry, and if the whole is wanted what was received."""
+    with ledger.store.cursor() as cursor:
+        entry = ledger.quarantine.entry(number, cursor)
+        if entry is None:
+            raise exits.NotFound(f"there is no entry {number} in quarantine")
+        return entry, ledger.quarantine.received(entry, cursor) if whole else None
+
+
+def _print_received(session: Session, received: Received, *, headers: bool) -> None:
+    if headers:
+        beside = _beside(received)
+        session.printer.record(beside, lambda: [Text("\n".join(json_lines(beside)))])
+    else:
+        sys.stdout.buffer.write(b"".join(received.parts()) + b"\n")
 
 
 def _beside(received: Received) -> Record:

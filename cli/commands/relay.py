@@ -21,6 +21,7 @@ from consumers.connection import Connection
 from consumers.producing import Producer
 from consumers.relay import NAME, AlreadyBegun, Choice, Relay
 from consumers.watch import RelayWatch
+from ledger.access import Right
 from ledger.intake import Stop
 from ledger.ledger import Ledger
 from schemas.registry import BY_TYPE
@@ -121,6 +122,8 @@ def command(
         health=None if health_port is None else (health_host, health_port),
     )
     with logging_to_people(quiet=session.quiet), session.ledger() as ledger, stopping() as stop:
+        if personal:
+            session.access.need(Right.REVEAL)
         return _relay(session, ledger, wanted, stop)
 
 

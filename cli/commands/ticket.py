@@ -14,12 +14,11 @@ from cli.asking import cut_options, limit_option, moment_of, person_named
 from cli.exits import NotFound
 from cli.moments import shown_date, shown_iso
 from cli.output import Column, Record, clean
-from cli.revealing import clear_subject, clear_subjects, clear_title, fetch_keys
+from cli.revealing import Sight, reveal_option, sight_of, subject_in
 from cli.session import Session, pass_session, warn_if_behind
 from cli.telling import TIMELINE_COLUMNS, TIMELINE_FIELDS, days, timeline_records
 from domain import tickets
 from domain.tickets import RESOLVED, STATUSES, Ticket
-from ledger.ledger import Ledger
 from projections.query import Cut, history, state_of, subjects_of, walk
 from projections.tickets import TICKETS
 from schemas.ticket import Priority
@@ -58,6 +57,7 @@ def command() -> None:
 @click.option("--customer", metavar="SUBJECT", help="Only the tickets of this customer.")
 @click.option("--open", "only_open", is_flag=True, help="Only what is not solved or closed.")
 @limit_option
+@reveal_option
 @pass_session
 def list_(
     session: Session,
@@ -68,6 +68,7 @@ def list_(
     customer: str | None,
     only_open: bool,
     limit: int | None,
+    reveal: str | None,
 ) -> None:
     """List tickets, the most urgent first.
 
@@ -75,6 +76,7 @@ def list_(
     """
     with session.ledger() as ledger:
         warn_if_behind(session, ledger)
+        sight = sight_of(session, ledger, reveal)
         subjects: tuple[str, ...] = ()
         if customer:
             subjects = subjects_of(ledger, person_named(session, ledger, customer))
@@ -91,7 +93,7 @@ def list_(
         found = (ticket for _, ticket in walk(ledger, TICKETS) if is_wanted(ticket))
         board = sorted(found, key=_rank) if limit is None else nsmallest(limit, found, key=_rank)
         session.printer.records(
-            _entries(ledger, board, ledger.log.clock()),
+            sight.on_record(_entries(board, ledger.log.clock(), sight)),
             _columns(session.zone),
             "no tickets that fit",
         )
@@ -113,33 +115,36 @@ def _columns(zone: tzinfo) -> list[Column]:
     ]
 
 
-def _entries(ledger: Ledger, board: list[Ticket], now: int) -> Iterator[Record]:
-    names = clear_subjects(ledger, {ticket.customer for ticket in board})
-    fetch_keys(ledger, {ticket.title.subject for ticket in board if ticket.title})
+def _entries(board: list[Ticket], now: int, sight: Sight) -> Iterator[Record]:
+    names = sight.subjects({ticket.customer for ticket in board})
+    sight.fetch_keys({ticket.title.subject for ticket in board if ticket.title})
     for ticket in board:
         shown = tickets.show(ticket, now)
         record = {name: shown[name] for name in LIST_FIELDS}
         record["customer"] = names[ticket.customer]
         if record["title"] is not None:
-            record["title"] = clear_title(ledger, record["title"])["value"]
+            record["title"] = sight.title(record["title"])["value"]
         yield record
 
 
 @command.command("show")
 @click.argument("ticket_id", metavar="ID")
 @cut_options
+@reveal_option
 @pass_session
-def show(session: Session, /, ticket_id: str, cut: Cut) -> None:
+def show(session: Session, /, ticket_id: str, cut: Cut, reveal: str | None) -> None:
     """Show how a ticket stands, and how long it took."""
     with session.ledger() as ledger:
         warn_if_behind(session, ledger)
+        sight = sight_of(session, ledger, reveal)
         ticket: Ticket | None = state_of(ledger, TICKETS, ticket_id, cut)
         if ticket is None:
             raise _unknown(ticket_id, cut)
         record = tickets.show(ticket, moment_of(ledger, cut))
-        record["customer"] = clear_subject(ledger, ticket.customer)
+        record["customer"] = subject_in(sight, ticket.customer)
         if record["title"] is not None:
-            record["title"] = clear_title(ledger, record["title"])
+            record["title"] = sight.title(record["title"])
+        sight.on_record([record])
         session.printer.record(record, lambda: _page(record, session.zone))
 
 
@@ -194,15 +199,17 @@ def _spent(seconds: dict[str, float]) -> list[str]:
 @command.command("history")
 @click.argument("ticket_id", metavar="ID")
 @cut_options
+@reveal_option
 @pass_session
-def history_(session: Session, /, ticket_id: str, cut: Cut) -> None:
+def history_(session: Session, /, ticket_id: str, cut: Cut, reveal: str | None) -> None:
     """Tell what happened with a ticket, whoever did it."""
     with session.ledger() as ledger:
         warn_if_behind(session, ledger)
+        sight = sight_of(session, ledger, reveal)
         told = history(ledger, TICKETS, ticket_id, cut)
         if not told:
             raise _unknown(ticket_id, cut)
-        records = timeline_records(ledger, told, cut)
+        records = timeline_records(ledger, told, cut, sight)
         session.printer.records(
             records,
             TIMELINE_COLUMNS,

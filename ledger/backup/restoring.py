@@ -15,6 +15,7 @@ from ledger.errors import KeysMissing, LedgerError, NotEmpty
 from ledger.intake import Stop
 from ledger.keyfile import KeyFile, read_key_file, write_key_file
 from ledger.keyring import KeyStore
+from ledger.ledger import open_ledger
 from ledger.log import Head
 from ledger.progress import Report
 from ledger.store import Cursor, Recorder
@@ -73,6 +74,7 @@ class Restoring:
                 head = _Carrying(self._archive, self._header, recorder, cursor).run(report, stop)
         finally:
             store.close()
+        open_ledger(self._address).close()  # no key of an erased subject stays
         return Restored(head, missing)
 
     def _read_header(self) -> LedgerHeader:
@@ -113,7 +115,7 @@ class Restoring:
         store = self._address.key_store()
         try:
             store.check()
-            if self._header.subject_keys and not any(True for _ in store.every()):
+            if self._header.subject_keys and not count_keys(store.every()):
                 raise KeysMissing(
                     "the subjects' keys are not at this place, only the key file is: bring both "
                     "with --keys FILE, the file that `touchstone backup --keys` wrote"

@@ -8,7 +8,7 @@ from ledger.backup.archive import KEYS, LEDGER, ArchiveWriter, go_on, new_archiv
 from ledger.backup.contents import STORED_EVENTS, TABLES, LedgerHeader
 from ledger.backup.keys import write_keys
 from ledger.intake import Stop
-from ledger.ledger import Ledger
+from ledger.ledger import Ledger, read_keys_of
 from ledger.log import Head
 from ledger.progress import Report
 from ledger.store import Cursor
@@ -51,7 +51,9 @@ def _header(
     (ledger_id,) = cursor.execute("SELECT ledger_id FROM head").fetchone()
     store = ledger.address.key_store()
     try:
-        subject_keys = write_keys(ledger.keys, store, keys_archive)
+        # The key file as it is now: a rotation may have replaced what was read at the start.
+        keys = read_keys_of(ledger.address, ledger_id)
+        subject_keys = write_keys(keys, store, keys_archive)
     finally:
         store.close()
     return LedgerHeader(

@@ -97,7 +97,7 @@ class PostgresAddress:
 
     def key_store(self) -> PostgresKeyStore:
         schema = f"{self.schema}_keys"
-        return PostgresKeyStore(self._settled(schema), schema, self.place)
+        return PostgresKeyStore(self._settled(schema), schema, self.schema, self.place)
 
     def is_new(self) -> bool:
         with self._connection() as connection:

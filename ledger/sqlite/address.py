@@ -48,7 +48,7 @@ class SQLiteAddress:
         return SQLiteStore(self.path)
 
     def key_store(self) -> SQLiteKeyStore:
-        return SQLiteKeyStore(self.keyring)
+        return SQLiteKeyStore(self.keyring, self.path)
 
     def is_new(self) -> bool:
         self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,9 @@ from tests.cli.running import Ran, Shell
 
 _ids = count(1)
 
+IN_CLEAR = ("--reveal", "a test")
+"""What shows personal data; without it there are masks."""
+
 
 def event(
     type_name: str,

@@ -145,6 +145,15 @@ def test_what_cannot_be_recorded_is_told_with_its_place_and_is_exit_code_3(
     assert (entry["context"]["topic"], entry["context"]["offset"]) == (topic, 2)
 
 
+def test_numbers_without_a_country_code_are_of_the_region_that_is_named(
+    kafka_broker: Broker, new_topic: NewTopic, consume: Callable[..., Any]
+) -> None:
+    topic = new_topic()
+    put(kafka_broker, topic, Record(order_line(1, "phone:333 1234567"), STRUCTURED))
+    ran = consume(topic, "--once", "--no-follow", "--region", "IT")
+    assert (ran.code, ran.json["recorded"]) == (0, 1)
+
+
 def test_a_conflict_is_exit_code_3(
     kafka_broker: Broker, new_topic: NewTopic, consume: Callable[..., Any]
 ) -> None:

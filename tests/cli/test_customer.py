@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.cli.facts import described, event, order, programme, record, refund, ticket
+from tests.cli.facts import IN_CLEAR, described, event, order, programme, record, refund, ticket
 from tests.cli.running import Shell
 from tests.places import plain_connection
 
@@ -43,7 +43,7 @@ def test_show_gives_the_whole_view_as_json(busy: Shell) -> None:
 
 
 def test_traits_are_shown_in_clear_with_the_touchpoint_that_stated_them(busy: Shell) -> None:
-    traits = busy("customer", "show", "customer:42").json["traits"]
+    traits = busy("customer", "show", "customer:42", *IN_CLEAR).json["traits"]
     assert {name: said["value"] for name, said in traits.items()} == {
         "name": "Ana Rossi",
         "email": "ana@example.com",
@@ -54,7 +54,8 @@ def test_traits_are_shown_in_clear_with_the_touchpoint_that_stated_them(busy: Sh
 
 
 def test_people_read_the_view_as_a_page(busy: Shell) -> None:
-    page = busy("customer", "show", "customer:42", "-o", "table", "--tz", "Europe/Rome").out
+    asked = ("-o", "table", "--tz", "Europe/Rome", *IN_CLEAR)
+    page = busy("customer", "show", "customer:42", *asked).out
     assert page.startswith("customer:42  Ana Rossi")
     assert "2 completed; net 140.50 EUR" in page
     assert "2026-02-08 11:00" in page
@@ -112,11 +113,11 @@ def test_an_address_that_several_have_is_refused_by_their_names(busy: Shell) -> 
 
 def test_a_personal_subject_is_shown_in_clear_and_never_in_the_file(busy: Shell) -> None:
     record(busy, event(CHAT, {"conversation_id": "C2"}, subject="email:Bob@example.com"))
-    shown = busy("customer", "show", "email:bob@example.com").json
+    shown = busy("customer", "show", "email:bob@example.com", *IN_CLEAR).json
     assert (shown["customer"], shown["touchpoints"]) == ("email:Bob@example.com", 1)
-    listed = busy("customer", "list", "-o", "json").json
+    listed = busy("customer", "list", "-o", "json", *IN_CLEAR).json
     assert [entry["customer"] for entry in listed] == ["customer:42", "email:Bob@example.com"]
-    told = busy("customer", "timeline", "email:bob@example.com").json
+    told = busy("customer", "timeline", "email:bob@example.com", *IN_CLEAR).json
     assert told["subject"] == "email:Bob@example.com"
     stored = b"".join(path.read_bytes() for path in busy.folder.glob("touchstone.db*"))
     assert b"bob@example.com" not in stored.lower()
@@ -138,7 +139,7 @@ def test_a_refund_of_an_order_that_nobody_completed_is_no_anomaly(busy: Shell) -
 
 
 def test_list_says_how_much_there_is_of_each(busy: Shell) -> None:
-    entry = busy("customer", "list").json
+    entry = busy("customer", "list", *IN_CLEAR).json
     assert (entry["name"], entry["orders"], entry["tickets_open"]) == ("Ana Rossi", 2, 1)
     assert entry["net"] == [{"amount": "140.50", "currency": "EUR"}]
 
@@ -167,7 +168,7 @@ def test_an_empty_list_says_what_to_do(shell: Shell) -> None:
 
 def test_the_timeline_follows_what_occurred_and_not_what_arrived(busy: Shell) -> None:
     record(busy, order("A0", "7.00", "2026-01-02T10:00:00Z"))
-    told = busy("customer", "timeline", "customer:42", "-o", "json").json
+    told = busy("customer", "timeline", "customer:42", "-o", "json", *IN_CLEAR).json
     times = [t["time"] for t in told]
     assert times[1] == "2026-01-02T10:00:00Z"
     assert times[3] == "2026-02-05T10:00:00+02:00"
@@ -238,11 +239,11 @@ def test_views_that_are_behind_are_remarked_upon(busy: Shell) -> None:
 def test_an_erased_person_is_shown_without_what_was_personal(busy: Shell) -> None:
     with plain_connection(busy.address, keys=True) as keys:
         keys.execute("DELETE FROM subject_keys WHERE subject = 'customer:42'")
-    shown = busy("customer", "show", "customer:42").json
+    shown = busy("customer", "show", "customer:42", *IN_CLEAR).json
     assert shown["traits"]["name"]["value"] == "[erased]"
     assert shown["traits"]["company"]["value"] == "Rossi"
     assert shown["orders"]["count"] == 2
-    assert "[erased]" in busy("customer", "show", "customer:42", "-o", "table").out
+    assert "[erased]" in busy("customer", "show", "customer:42", "-o", "table", *IN_CLEAR).out
 
 
 def test_a_customer_has_the_tickets_that_the_board_says_are_his(shell: Shell) -> None:

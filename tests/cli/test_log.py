@@ -12,7 +12,7 @@ from typing import IO
 
 import pytest
 
-from tests.cli.facts import described, event, order, record
+from tests.cli.facts import IN_CLEAR, described, event, order, record
 from tests.cli.running import Shell
 from tests.places import plain_connection
 
@@ -77,23 +77,24 @@ def test_show_gives_one_touchpoint_of_one_source(log: Shell) -> None:
     ran = log("log", "show", "o1")
     assert ran.code == 2
     assert "crm, shop" in ran.err
-    told = log("log", "show", "o1", "--source", "crm").json
+    told = log("log", "show", "o1", "--source", "crm", *IN_CLEAR).json
     assert (told["data"]["text"], told["subject"]) == ("rude", "email:bob@example.com")
     assert log("log", "show", "o2").json["correlationid"] == "flow"
     assert log("log", "show", "o3").code == 4
     assert log("log", "show", "o2", "--source", "crm").code == 4
-    assert '"text": "rude"' in log("log", "show", "o1", "--source", "crm", "-o", "table").out
+    page = log("log", "show", "o1", "--source", "crm", "-o", "table", *IN_CLEAR).out
+    assert '"text": "rude"' in page
 
 
 def test_tail_gives_the_last_in_their_order(log: Shell) -> None:
     assert [told["position"] for told in log("log", "tail", "-n", "2").json] == [4, 5]
-    page = log("log", "tail", "-n", "2", "-o", "table").out
+    page = log("log", "tail", "-n", "2", "-o", "table", *IN_CLEAR).out
     assert "referred email:eve@example.com" in page
 
 
 def test_export_is_in_clear_and_for_the_owner_alone(log: Shell) -> None:
     path = log.folder / "all.ndjson"
-    ran = log("log", "export", str(path))
+    ran = log("log", "export", str(path), *IN_CLEAR)
     assert (ran.code, ran.json["touchpoints"]) == (0, 5)
     assert path.stat().st_mode & 0o777 == 0o600
     lines = [json.loads(line) for line in path.read_bytes().splitlines()]
@@ -105,7 +106,7 @@ def test_export_is_in_clear_and_for_the_owner_alone(log: Shell) -> None:
 
 
 def test_what_is_exported_and_appended_again_is_known_already(log: Shell) -> None:
-    exported = log("log", "export").out.encode()
+    exported = log("log", "export", *IN_CLEAR).out.encode()
     receipt = log("append", stdin=exported).json
     assert (receipt["duplicate"], receipt["recorded"], receipt["conflict"]) == (5, 0, 0)
 
@@ -114,9 +115,9 @@ def test_another_ledger_gets_the_same_touchpoints(log: Shell, tmp_path: Path) ->
     (tmp_path / "other").mkdir()
     other = Shell(tmp_path / "other")
     other("init")
-    exported = log("log", "export").out
+    exported = log("log", "export", *IN_CLEAR).out
     assert other("append", stdin=exported.encode()).json["recorded"] == 5
-    assert other("log", "export").out == exported
+    assert other("log", "export", *IN_CLEAR).out == exported
 
 
 def test_an_export_can_be_narrowed(log: Shell) -> None:
@@ -168,7 +169,7 @@ def test_an_export_goes_into_files_only(log: Shell) -> None:
 def test_what_is_erased_is_left_out_of_an_export_that_doors_still_take(log: Shell) -> None:
     with plain_connection(log.address, keys=True) as keys:
         keys.execute("DELETE FROM subject_keys WHERE subject <> 'ledger:quarantine'")
-    exported = log("log", "export").out
+    exported = log("log", "export", *IN_CLEAR).out
     lines = [json.loads(line) for line in exported.splitlines()]
     assert lines[2]["data"]["traits"] == {}
     assert lines[3]["data"]["text"] == "[erased]"

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ledger.sqlite.address import SQLiteAddress
+from tests.cli.facts import IN_CLEAR
 from tests.cli.running import Shell, order_line
 from tests.places import Places, plain_connection
 
@@ -97,6 +98,7 @@ def test_rebuild_verify_and_rollback(shell: Shell) -> None:
     ran = shell("projection", "rebuild", "--all", "-o", "json")
     assert [(view["name"], view["touchpoints"]) for view in ran.json] == [
         ("customers", 20), ("tickets", 20), ("loyalty", 20), ("orders", 20),
+        ("consents", 20),
     ]  # fmt: skip
     verified = shell("projection", "verify", "--all", "-o", "json")
     assert (verified.code, {view["differences"] for view in verified.json}) == (0, {0})
@@ -116,7 +118,7 @@ def test_quarantine_is_listed_shown_and_discarded_with_a_reason(shell: Shell) ->
     shell("append", stdin=b'{"broken": \n')
     (entry,) = shell("quarantine", "list", "-o", "json").json
     assert (entry["door"], entry["context"]["line"], entry["times"]) == ("append", 1, 1)
-    assert shell("quarantine", "show", "1", "--bytes").out == '{"broken":\n'
+    assert shell("quarantine", "show", "1", "--bytes", *IN_CLEAR).out == '{"broken":\n'
     assert shell("quarantine", "show", "9").code == 4
     assert shell("quarantine", "discard", "1").code == 2
     assert shell("quarantine", "discard", "1", "--reason", "a test").code == 2

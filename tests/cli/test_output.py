@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from cli.main import COMMANDS, HELP_OPTIONS, touchstone
 from cli.output import clean
-from tests.cli.facts import described, event, order, record
+from tests.cli.facts import IN_CLEAR, described, event, order, record
 from tests.cli.running import Shell
 from tests.places import Places
 
-WINDOWS = ("customer", "ticket", "loyalty", "log", "schema", "completion")
+WINDOWS = ("customer", "ticket", "loyalty", "consent", "log", "token", "schema", "completion")
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_json_is_one_array_and_csv_has_a_heading(two: Shell) -> None:
 
 
 def test_csv_of_one_object_has_a_column_for_each_value(two: Shell) -> None:
-    (row,) = rows_of(two("customer", "show", "customer:42", "-o", "csv").out)
+    (row,) = rows_of(two("customer", "show", "customer:42", "-o", "csv", *IN_CLEAR).out)
     assert (row["orders.count"], row["traits.name.value"]) == ("1", "Ana")
 
 
@@ -72,9 +72,10 @@ def test_pages_keep_to_the_width_of_the_terminal(
 @pytest.mark.parametrize("text", ["=1+1", "+1+1", "-1+1", "@SUM(A1)", "\tx", "\rx"])
 def test_spreadsheets_take_no_text_for_a_formula(shell: Shell, text: str) -> None:
     record(shell, described(name=text))
-    (row,) = rows_of(shell("customer", "list", "-o", "csv").out.replace("\r", "␍"))
+    asked = ("customer", "list", "-o", "csv", *IN_CLEAR)
+    (row,) = rows_of(shell(*asked).out.replace("\r", "␍"))
     assert row["name"] == "'" + text.replace("\r", "␍")
-    (plain,) = rows_of(shell("customer", "list", "-o", "csv", "--plain-csv").out.replace("\r", "␍"))
+    (plain,) = rows_of(shell(*asked, "--plain-csv").out.replace("\r", "␍"))
     assert plain["name"] == text.replace("\r", "␍")
 
 
@@ -94,9 +95,9 @@ def test_no_text_can_steer_the_terminal(shell: Shell) -> None:
         ["customer", "timeline", "customer:42"], ["ticket", "show", "T1"], ["log", "tail"],
         ["log", "list"], ["log", "show", known["id"]],
     ):  # fmt: skip
-        out = shell(*arguments, "-o", "table").out
+        out = shell(*arguments, "-o", "table", *IN_CLEAR).out
         assert not set(out) & set("\x1b\x07\u202e\u202c")
-    page = shell("customer", "show", "customer:42", "-o", "table").out
+    page = shell("customer", "show", "customer:42", "-o", "table", *IN_CLEAR).out
     assert "\\[bold]x[/bold] [link=evil]y" in page
 
 

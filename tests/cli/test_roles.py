@@ -1,5 +1,6 @@
 """Roles: what readers, writers and operators of a ledger on PostgreSQL may do, and may not."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -8,6 +9,7 @@ import psycopg
 import pytest
 
 from ledger.postgres.roles import OPERATOR, READER, WRITER
+from tests.cli.facts import described
 from tests.cli.running import Ran, Shell, order_line
 from tests.servers.postgres import Server, temporary_server
 
@@ -86,6 +88,23 @@ def test_a_reader_sees_everything_and_records_nothing(busy: Company) -> None:
     assert (refused.code, refused.out) == (DENIED, "")
     assert "permission denied" in refused.err
     assert busy.by("ann", "projection", "rebuild", "--all").code == DENIED
+
+
+def test_who_cannot_record_a_look_sees_masks_only(busy: Company) -> None:
+    busy.owner("append", "-", stdin=json.dumps(described(name="Ana Rossi")).encode())
+    assert busy.by("ann", "customer", "show", "customer:42").code == 0
+    refused = busy.by("ann", "customer", "show", "customer:42", "--reveal", "a claim")
+    assert (refused.code, refused.out) == (DENIED, "")
+
+
+@pytest.mark.parametrize("user", USERS)
+def test_nobody_but_the_owner_makes_tokens(company: Company, user: str) -> None:
+    wanted = ("token", "create", "--role", "privacy_officer", "--source", "*")
+    refused = company.by(user, *wanted)
+    assert (refused.code, refused.out) == (DENIED, "")
+    token = company.owner(*wanted).json
+    assert company.by(user, "customer", "list", "--token", token["token"]).code == 0
+    assert company.by(user, "token", "revoke", token["id"]).code == DENIED
 
 
 def test_a_writer_records_and_leaves_the_views_to_the_follower(company: Company) -> None:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.cli.facts import record, ticket
+from tests.cli.facts import IN_CLEAR, record, ticket
 from tests.cli.running import Shell
 
 
@@ -52,14 +52,14 @@ def test_the_board_can_be_narrowed(board: Shell) -> None:
 
 
 def test_the_board_shows_titles_and_customers_in_clear(board: Shell) -> None:
-    entries = {entry["ticket"]: entry for entry in board("ticket", "list").json}
+    entries = {entry["ticket"]: entry for entry in board("ticket", "list", *IN_CLEAR).json}
     assert entries["T1"]["title"] == "Broken lid"
     assert entries["T3"]["customer"] == "email:bob@example.com"
     assert entries["T2"]["title"] is None
 
 
 def test_show_says_how_a_ticket_stands_and_how_long_it_took(board: Shell) -> None:
-    shown = board("ticket", "show", "T3").json
+    shown = board("ticket", "show", "T3", *IN_CLEAR).json
     assert shown["ticket"] == "T3"
     assert shown["customer"] == "email:bob@example.com"
     assert (shown["status"], shown["priority"], shown["reopens"]) == ("solved", "normal", 0)
@@ -71,7 +71,7 @@ def test_show_says_how_a_ticket_stands_and_how_long_it_took(board: Shell) -> Non
 
 
 def test_people_read_a_ticket_as_a_page(board: Shell) -> None:
-    page = board("ticket", "show", "T1", "-o", "table").out
+    page = board("ticket", "show", "T1", "-o", "table", *IN_CLEAR).out
     assert page.startswith("ticket T1  Broken lid")
     assert "eva of team orders" in page
 
@@ -93,7 +93,7 @@ def test_a_ticket_as_it_was_known(board: Shell) -> None:
 def test_history_tells_what_everybody_did_with_the_ticket_alone(board: Shell) -> None:
     record(board, ticket("status_changed", "T3", "2026-02-03T09:05:00Z", "customer:43",
                          status="open"))  # fmt: skip
-    told = board("ticket", "history", "T3").json
+    told = board("ticket", "history", "T3", *IN_CLEAR).json
     assert [t["type"] for t in told] == [
         "ticket.opened.v1", "ticket.status_changed.v1", "ticket.commented.v1",
         "ticket.status_changed.v1",

@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager, suppress
 import pytest
 from confluent_kafka import Producer
 from kafka import KafkaProducer, TopicPartition
+from kafka.admin import MemberToRemove
 
 from consumers.client import Message, Partition, Subscription, client_named
 from consumers.cluster import Cluster
@@ -213,6 +214,7 @@ def test_members_come_and_go_and_every_partition_goes_on_where_the_last_one_stoo
 
     assert book.values == {Partition(topic, n): numbered(flow.sent) for n in range(6)}
     assert not book.wrongs
+    assert not any(member.lost for member in (leaving, *members))
 
 
 def _shares(members: list[Member]) -> list[int]:
@@ -328,6 +330,22 @@ def _asked(process: "subprocess.Popen[str]") -> str:
 def _told(process: "subprocess.Popen[str]") -> str:
     assert process.stdout is not None
     return process.stdout.readline().strip()
+
+
+def test_who_is_put_out_of_the_group_loses_what_it_held_and_may_join_again(
+    kafka_broker: Broker, new_topic: NewTopic, join: Join, group: str
+) -> None:
+    topic = new_topic(2)
+    both = [Partition(topic, 0), Partition(topic, 1)]
+    member = join(topic, instance="one", session_seconds=SHORT_SESSION_SECONDS)
+    take_turns(member, until=lambda: member.held == both)
+
+    with kafka_broker.administration() as admin:
+        admin.remove_group_members(group, [MemberToRemove(group_instance_id="one")])
+    take_turns(member, until=lambda: len(member.placed) == 2)
+
+    assert (member.lost, member.given_up, member.placed) == ([both], [both], [both, both])
+    assert not member.book.wrongs
 
 
 def test_a_second_member_of_the_same_name_fences_the_first(

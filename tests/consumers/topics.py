@@ -86,6 +86,7 @@ class Member:
         self.in_hand: list[Message] = []
         self.placed: list[list[Partition]] = []
         self.given_up: list[list[Partition]] = []
+        self.lost: list[list[Partition]] = []
         self.refusal: Exception | None = None
         self.client: Client
 
@@ -115,7 +116,9 @@ class Member:
                 if self.book.holders.get(partition) is self:
                     del self.book.holders[partition]
 
-    lose = give_up
+    def lose(self, partitions: Collection[Partition]) -> None:
+        self.lost.append(sorted(partitions))
+        self.give_up(partitions)
 
     def settle(self) -> None:
         taken, self.in_hand = self.in_hand, []

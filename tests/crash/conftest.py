@@ -1,5 +1,6 @@
 """Servers of their own, ledgers on them, and processes that are started in no time."""
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from ledger.address import parse_url
 from ledger.ledger import create_ledger
 from ledger.postgres.address import PostgresAddress
 from tests.crash.consuming_records import Produced, producing
-from tests.crash.launching import Launcher, launcher
+from tests.crash.launching import Launcher, forking
 from tests.servers.kafka import Broker
 from tests.servers.postgres import Server, temporary_server
 
@@ -39,10 +40,18 @@ def on_server(server: Server, tmp_path: Path) -> PostgresAddress:
     return address
 
 
+@pytest.fixture(scope="session")
+def forking_process() -> "Iterator[subprocess.Popen[str]]":
+    with forking() as process:
+        yield process
+
+
 @pytest.fixture
-def children(tmp_path: Path) -> Iterator[Launcher]:
-    with launcher(tmp_path) as opened:
-        yield opened
+def children(forking_process: "subprocess.Popen[str]", tmp_path: Path) -> Iterator[Launcher]:
+    """Starts processes of the test's own, none of which outlives it."""
+    opened = Launcher(forking_process, tmp_path)
+    yield opened
+    opened.end()
 
 
 @pytest.fixture

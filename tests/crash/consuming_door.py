@@ -28,6 +28,8 @@ from ledger.ledger import Ledger, open_ledger
 from ledger.log import Appended, Log
 from ledger.receipt import Receipt
 
+FREEZING_SECONDS = 0.2
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
@@ -35,9 +37,8 @@ class Plan:
 
     `kill_at_commit` counts the times that Kafka is told of an offset: at that one the process is
     killed, with its group in the ledger. `freeze_at_append` counts groups: before that one goes
-    into the ledger the process stands still until it is let go on, and the group goes in so long
-    afterwards as `thaw_seconds` says. With `from_committed` it begins where the group has
-    committed, wherever the ledger stands.
+    into the ledger the process stands still until it is let go on. With `from_committed` it
+    begins where the group has committed, wherever the ledger stands.
     """
 
     servers: str
@@ -51,7 +52,6 @@ class Plan:
     skip_lost: bool = False
     kill_at_commit: int = 0
     freeze_at_append: int = 0
-    thaw_seconds: float = 0.2
     from_committed: bool = False
 
     def told(self) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def consume(url: str, keys: str, told: Mapping[str, Any]) -> int:
 
 def _consume(plan: Plan, ledger: Ledger, cluster: Cluster, stop: Stop) -> int:
     if plan.freeze_at_append:
-        _freeze_at(plan, ledger.log)
+        _freeze_at(plan.freeze_at_append, ledger.log)
     subscription = Subscription(
         connection=Connection(servers=plan.servers),
         topics=tuple(plan.topics),
@@ -180,9 +180,9 @@ class _FromCommitted:
         self._holder.lose(partitions)
 
 
-def _freeze_at(plan: Plan, log: Log) -> None:
+def _freeze_at(number: int, log: Log) -> None:
     """Let the process stand still when it has the nth group in hand."""
-    append, left = log.append, plan.freeze_at_append
+    append, left = log.append, number
 
     def freezing(*arguments: Any) -> Appended:
         nonlocal left
@@ -190,7 +190,7 @@ def _freeze_at(plan: Plan, log: Log) -> None:
         if not left:
             _tell(frozen=True)
             os.kill(os.getpid(), signal.SIGSTOP)
-            time.sleep(plan.thaw_seconds)
+            time.sleep(FREEZING_SECONDS)  # it reaches each thread in its own time
         return append(*arguments)
 
     setattr(log, "append", freezing)  # noqa: B010 - a method of this one log

@@ -23,6 +23,12 @@ from tests.crash.loading import head_of, identities, made_up
 from tests.ledger.sending import assert_dense, waiting
 
 CLIENTS = ("kafka-python", "confluent-kafka")
+QUICK: Mapping[str, float] = {
+    "consumers.consuming.LOOK_SECONDS": 0.3,
+    "consumers.consuming.POLL_SECONDS": 0.1,
+    "consumers.ends.ASK_SECONDS": 0.1,
+}
+"""A consumer that is told so looks often; what it does is the same."""
 VALUE_BYTES_MAX = 3_000_000
 SENDING_SECONDS = 120
 
@@ -89,11 +95,13 @@ def _delivered(error: KafkaError | None, _: Message) -> None:
 
 
 @contextmanager
-def producing(servers: str) -> Iterator[Produced]:
-    """A producer that waits for a broker which is away, and writes each record once."""
+def producing(servers: str, *, away: bool = False) -> Iterator[Produced]:
+    """A producer that keeps the order. When the broker may be `away`, it waits for it, and writes
+    each record once; that takes half a second to begin with."""
     settings: dict[str, str | int | bool] = {
         "bootstrap.servers": servers,
-        "enable.idempotence": True,
+        "enable.idempotence": away,
+        "max.in.flight.requests.per.connection": 1,
         "linger.ms": 5,
         "message.max.bytes": VALUE_BYTES_MAX,
         "message.timeout.ms": SENDING_SECONDS * 1_000,
@@ -123,7 +131,7 @@ class Consumers:
     topics: Sequence[str]
     group: str = field(default_factory=lambda: f"group-{uuid.uuid4().hex}")
 
-    def start(self, tuned: Mapping[str, int] | None = None, **planned: Any) -> Child:
+    def start(self, tuned: Mapping[str, float] = QUICK, **planned: Any) -> Child:
         """One more consumer; `planned` are fields of `tests.crash.consuming_door.Plan`."""
         plan = Plan(servers=self.servers, topics=self.topics, group=self.group, **planned)
         keys = str(self.address.keys)

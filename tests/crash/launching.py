@@ -72,7 +72,7 @@ class Child:
 
 
 class Launcher:
-    """The other end of the process that forks."""
+    """The other end of the process that forks: the children of one test."""
 
     def __init__(self, process: "subprocess.Popen[str]", folder: Path) -> None:
         self._process = process
@@ -80,7 +80,7 @@ class Launcher:
         self._numbers = count(1)
         self._children: list[Child] = []
 
-    def start(self, work: str, *arguments: Any, tuned: Mapping[str, int] | None = None) -> Child:
+    def start(self, work: str, *arguments: Any, tuned: Mapping[str, float] | None = None) -> Child:
         """Let a new process do a work of `tests.crash.doors`, with constants of modules set."""
         number = next(self._numbers)
         out, err = self._folder / f"{number}.out", self._folder / f"{number}.err"
@@ -106,8 +106,8 @@ class Launcher:
 
 
 @contextmanager
-def launcher(folder: Path) -> Iterator[Launcher]:
-    """A process that forks children; all of them end with it."""
+def forking() -> Iterator["subprocess.Popen[str]"]:
+    """A process that forks children, for any number of launchers one after the other."""
     with subprocess.Popen(
         [sys.executable, "-m", "tests.crash.launching"],
         cwd=ROOT,
@@ -115,11 +115,7 @@ def launcher(folder: Path) -> Iterator[Launcher]:
         stdout=subprocess.PIPE,
         text=True,
     ) as process:
-        opened = Launcher(process, folder)
-        try:
-            yield opened
-        finally:
-            opened.end()
+        yield process
 
 
 def wait_until(reached: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:

@@ -2,23 +2,17 @@
 
 import json
 import random
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ledger.address import Address
 from tests.places import plain_connection
 
-ROOT = Path(__file__).parents[2]
 LINES = 20_000
 CUSTOMERS = 1_500
 BROKEN_EVERY = 997
 """So many lines lie between two that cannot be recorded."""
-
-PATIENCE_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -75,29 +69,9 @@ def _data(number: int, chance: random.Random) -> Iterator[tuple[str, dict[str, A
     yield "customer.described.v1", {"traits": {"name": f"Name {number}"}}
 
 
-def command(address: Address, *arguments: str) -> "subprocess.Popen[str]":
-    """A process of the command line, the leader of its own group."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "cli.main", *opening(address), "-q", *arguments],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-
-
 def opening(address: Address) -> list[str]:
     """The options by which a command finds the ledger."""
     return ["--ledger", address.url, "--keys", str(address.keys)]
-
-
-def finished(process: "subprocess.Popen[str]") -> tuple[int, dict[str, int]]:
-    """Wait for its end: the exit code, and the receipt that it printed."""
-    out, err = process.communicate(timeout=PATIENCE_SECONDS)
-    assert out, f"no receipt; exit code {process.returncode}: {err}"
-    receipt: dict[str, int] = json.loads(out)
-    return process.returncode, receipt
 
 
 def head_of(address: Address) -> int:

@@ -36,7 +36,7 @@ class Acknowledged:
         launcher: Launcher,
         address: Address,
         fullest: int = FULLEST_GROUP,
-        tuned: Mapping[str, int] | None = None,
+        tuned: Mapping[str, float] | None = None,
     ) -> Child:
         """A process that goes on behind the last acknowledgement, and from the start at the end."""
         if self.next >= len(self.load.lines):

@@ -30,7 +30,7 @@ SEED = time.time_ns()
 KILLED, TERMINATED = -signal.SIGKILL, 128 + signal.SIGTERM
 KILLS = 5
 PARTITIONS = 3
-RECORDS = 15_000
+RECORDS = 4_000
 SETUPS = [("sqlite", "kafka-python"), ("postgres", "kafka-python"), ("postgres", "confluent-kafka")]
 
 
@@ -102,7 +102,7 @@ def test_kills_at_any_moment_lose_and_repeat_nothing(
                 [None, "one", "one"]
             )  # who is missed at once, and who may come back
             before = head_of(consumers.address)
-            child = consumers.start(client=setup[1], instance=instance)
+            child = consumers.start(client=setup[1], instance=instance, records=5)
             if chance.random() < 0.8:
                 wait_for_head(child, consumers.address, before + 1)
             assert child.killed_after(chance.uniform(0.0, 0.3))

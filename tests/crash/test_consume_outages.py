@@ -3,7 +3,7 @@
 import os
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 
@@ -13,6 +13,7 @@ from ledger.address import Address
 from ledger.postgres.address import PostgresAddress
 from tests.crash.consuming_records import (
     CLIENTS,
+    QUICK,
     Consumers,
     check,
     lines,
@@ -22,20 +23,20 @@ from tests.crash.consuming_records import (
     wait_for,
     wait_for_head,
 )
-from tests.crash.launching import PATIENCE_SECONDS, Child, Launcher
+from tests.crash.launching import PATIENCE_SECONDS, Child, Launcher, wait_until
 from tests.crash.loading import head_of
 from tests.servers.kafka import Broker, NewTopic, temporary_broker
 from tests.servers.postgres import Server
 
 SEED = time.time_ns()
 PARTITIONS = 3
-RECORDS = 1_500
-AWAY_SECONDS = 60 if os.environ.get("CI") else 20
-SHORT_SECONDS = 5
+RECORDS = 750
+AWAY_SECONDS = 25 if os.environ.get("CI") else 12
+SHORT_SECONDS = 3
 CPU_MAX = 0.2
 """Of one processor, while a consumer waits."""
 STOPS = 3
-QUICK = {"consumers.consuming.LOOK_SECONDS": 1}
+LOOKING = {"consumers.consuming.LOOK_SECONDS": 0.3}
 NOT_PATIENT = {"ledger.postgres.store.CONNECT_SECONDS_MAX": 1}
 
 
@@ -55,7 +56,7 @@ def test_consumers_wait_quietly_for_a_broker_that_is_away(
     for group in groups.values():
         own_broker.create_topic(group.topics[0], PARTITIONS)
     records = lines(SEED, 9 * RECORDS)
-    with producing(own_broker.servers) as produced, ThreadPoolExecutor(1) as thread:
+    with producing(own_broker.servers, away=True) as produced, ThreadPoolExecutor(1) as thread:
 
         def put(count: int) -> None:
             for group in groups.values():
@@ -64,25 +65,36 @@ def test_consumers_wait_quietly_for_a_broker_that_is_away(
                 produced.spread(topic, PARTITIONS, fresh)
 
         running = [
-            group.start(client=client, tuned=QUICK, records=5) for client, group in groups.items()
+            group.start(client=client, tuned=LOOKING, records=5) for client, group in groups.items()
         ]
         for end, seconds in ((own_broker.stop, AWAY_SECONDS), (own_broker.kill, SHORT_SECONDS)):
             before = head_of(on_postgres)
             put(RECORDS)
-            wait_for_head(running[0], on_postgres, before + RECORDS // 10)
+            wait_for_heads(running, on_postgres, before + RECORDS // 10)
             end()
             assert head_of(on_postgres) < before + 2 * RECORDS, "it was all consumed by then"
             writing = thread.submit(put, RECORDS)
             time.sleep(seconds)
             own_broker.start()
             writing.result(PATIENCE_SECONDS)
-            wait_for_head(running[0], on_postgres, before + 4 * RECORDS)
+            wait_for_heads(running, on_postgres, before + 4 * RECORDS)
         for (client, group), child in zip(groups.items(), running, strict=True):
             wait_for_state(child, "caught_up")
             assert states(child).count("disconnected") >= 2, (client, states(child))
             assert busy_while_away(child, AWAY_SECONDS) < CPU_MAX, client
             wait_for_kafka(child, group)
             check(group, produced)
+
+
+def wait_for_heads(children: Sequence[Child], address: Address, least: int) -> None:
+    """Wait until so much is in the log, and fail at once when one of the consumers ends."""
+
+    def reached() -> bool:
+        for child in children:
+            assert child.code is None, child.err.read_text()
+        return head_of(address) >= least
+
+    wait_until(reached)
 
 
 def wait_for_state(child: Child, state: str) -> None:

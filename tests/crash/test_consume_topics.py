@@ -28,7 +28,6 @@ from tests.servers.kafka import Broker, NewTopic
 
 FAILED, TERMINATED = 1, 128 + signal.SIGTERM
 BEFORE = 60
-QUICK = {"consumers.consuming.LOOK_SECONDS": 1}
 
 
 @pytest.fixture
@@ -67,7 +66,7 @@ def test_a_topic_that_is_created_again_is_read_from_its_beginning(
     (topic,) = consumers.topics
     records = lines(1, BEFORE + after)
     produced.spread(topic, 2, records[:BEFORE])
-    child = consumers.start(client=client, tuned=QUICK)
+    child = consumers.start(client=client)
     wait_for(child, lambda: head_of(consumers.address) == BEFORE)
     if not runs:
         terminate(child)
@@ -76,7 +75,7 @@ def test_a_topic_that_is_created_again_is_read_from_its_beginning(
     with producing(consumers.servers) as again:
         again.spread(topic, partitions, records[BEFORE:])
     if not runs:
-        child = consumers.start(client=client, tuned=QUICK)
+        child = consumers.start(client=client)
     wait_for(child, lambda: head_of(consumers.address) == BEFORE + after)
     wait_for(child, lambda: states(child)[-1] == "caught_up")
     terminate(child)
@@ -117,11 +116,11 @@ def test_records_that_are_removed_under_a_running_consumer_stop_it(
     partition = Partition(topic, 0)
     records = lines(1, 100)
     produced.put(partition, records[:40])
-    child = consumers.start(client=client, tuned=QUICK, session_seconds=45.0)
+    child = consumers.start(client=client, session_seconds=45.0)
     wait_for(child, lambda: head_of(consumers.address) == 40)
     wait_for(child, lambda: states(child)[-1] == "caught_up")
     child.signal(signal.SIGSTOP)
-    time.sleep(1.0)  # nothing answers a request any more that it sent before
+    time.sleep(0.7)  # nothing answers a request any more that it sent before
     produced.put(partition, records[40:])
     remove(kafka_broker, partition, 70)
     child.signal(signal.SIGCONT)

@@ -26,17 +26,17 @@ from tests.crash.oracle import check_views
 from tests.servers.kafka import Broker, NewTopic
 
 SEED = time.time_ns()
-SECONDS = 120 if os.environ.get("CI") else 20
+SECONDS = 45 if os.environ.get("CI") else 20
 PARTITIONS = 12
 CONSUMERS = 3
 CATCHING_UP_SECONDS = 120
 KILLED, CONFLICT = -signal.SIGKILL, 6
 TERMINATED = (128 + signal.SIGTERM, -signal.SIGTERM)
 """In order, or before it had begun."""
-RECORDS_MAX = 26_000
 AT_ONCE = 40
 AFTER_SECONDS = 0.2
 """So often a few more records are produced."""
+RECORDS_MAX = round(SECONDS / AFTER_SECONDS) * AT_ONCE
 SMALL_RANGES = {"projections.ranges.RANGE_TOUCHPOINTS": 200, "projections.ranges.IN_PROCESS_MAX": 0}
 
 
@@ -55,7 +55,8 @@ class Fire:
     def start(self) -> None:
         instance = self.chance.choice([None, f"instance-{next(self.numbers)}"])
         client = next(self.clients)
-        self.running.append(self.consumers.start(client=client, instance=instance))
+        child = self.consumers.start(tuned={}, client=client, instance=instance)
+        self.running.append(child)
 
     def strike(self) -> None:
         """One of them is killed, ended or frozen; whoever ends is replaced."""

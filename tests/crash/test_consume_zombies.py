@@ -18,6 +18,7 @@ from tests.crash.consuming_records import (
     taken,
     told,
     wait_for,
+    wait_for_head,
 )
 from tests.crash.launching import Child, Launcher, wait_until
 from tests.crash.loading import head_of
@@ -27,7 +28,7 @@ from tests.servers.kafka import Broker, NewTopic
 SEED = time.time_ns()
 CONFLICT, TERMINATED = 6, 128 + signal.SIGTERM
 RECORDS = 400
-FREEZES = 4
+FREEZES = 3
 SESSION_SECONDS = 1.0
 """What a plan has unless it says otherwise."""
 
@@ -38,11 +39,7 @@ WHERE datname = current_database() AND wait_event_type = 'Lock'
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-@pytest.mark.parametrize(
-    ("instance", "thaw_seconds"),
-    [(None, 0.2), (None, 3.0), ("one", 0.2)],
-    ids=["dynamic", "in the group again by then", "static"],
-)
+@pytest.mark.parametrize("instance", [None, "one"], ids=["dynamic", "static"])
 def test_a_frozen_one_that_comes_back_is_refused_and_ends(
     on_postgres: Address,
     children: Launcher,
@@ -51,18 +48,15 @@ def test_a_frozen_one_that_comes_back_is_refused_and_ends(
     new_topic: NewTopic,
     client: str,
     instance: str | None,
-    thaw_seconds: float,
 ) -> None:
     topic = new_topic(2)
     consumers = Consumers(children, on_postgres, kafka_broker.servers, (topic,))
     produced.spread(topic, 2, lines(SEED, RECORDS))
-    frozen = consumers.start(
-        client=client, instance=instance, freeze_at_append=3, thaw_seconds=thaw_seconds
-    )
+    frozen = consumers.start(client=client, instance=instance, freeze_at_append=3)
     wait_for(frozen, lambda: bool(told(frozen, "frozen")))
     assert head_of(on_postgres) < RECORDS
     other = consumers.start(client=client, instance=instance)
-    wait_for(other, lambda: consumers.lag() == 0)
+    wait_for_head(other, on_postgres, RECORDS)
     frozen.signal(signal.SIGCONT)
     assert frozen.wait() == CONFLICT, frozen.err.read_text()
     assert "another consumer has taken over" in frozen.err.read_text()
@@ -92,7 +86,7 @@ def test_one_that_is_frozen_before_the_lock_of_the_ledger_may_be_first_after_all
     time.sleep(0.2)  # the server gives the lock to the frozen one, which holds it
     assert head_of(on_postgres) == 0
     frozen.signal(signal.SIGCONT)
-    wait_for(other, lambda: consumers.lag() == 0)
+    wait_for_head(other, on_postgres, RECORDS)
     assert "somebody else has moved a partition" in other.err.read_text()
     counts = [terminated(child) for child in (frozen, other)]
     assert sum(count["received"] for count in counts) == RECORDS
@@ -121,9 +115,9 @@ def test_freezing_one_of_two_at_any_moment_loses_and_repeats_nothing(
         frozen = running.pop(chance.randrange(2))
         frozen.signal(signal.SIGSTOP)
         # It may hold the lock of the ledger: then nobody goes on before it does.
-        time.sleep(chance.uniform(0.5, 3.0) * SESSION_SECONDS)
+        time.sleep(chance.uniform(0.5, 2.0) * SESSION_SECONDS)
         frozen.signal(signal.SIGCONT)
-        time.sleep(chance.uniform(0.0, 1.0))
+        time.sleep(chance.uniform(0.0, 0.5))
         if frozen.code is not None:
             assert frozen.code == CONFLICT, frozen.err.read_text()
             ended.append(frozen)

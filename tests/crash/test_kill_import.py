@@ -1,9 +1,7 @@
 """Processes that are killed while they load: nothing acknowledged is lost, nothing is doubled."""
 
-import os
 import random
 import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -15,28 +13,22 @@ from ledger.receipt import Receipt
 from ledger.sqlite.address import SQLiteAddress
 from projections.registry import PROJECTIONS
 from projections.verify import verify
-from tests.crash.loading import (
-    LINES,
-    PATIENCE_SECONDS,
-    Load,
-    command,
-    finished,
-    head_of,
-    identities,
-    made_up,
-)
+from tests.crash.launching import Child, Launcher, wait_until
+from tests.crash.loading import LINES, Load, head_of, identities, made_up, opening
 from tests.crash.oracle import names_in
 from tests.ledger.sending import adds_up, positions, versions, waiting
 from tests.places import plain_connection
 
 SEED = int(time.time())
 KILLS = 50
-WINDOW_LINES = 4_000
-BUDGET_SECONDS = 50.0
+WINDOW_LINES = 2_000
+BUDGET_SECONDS = 15.0
 """How long the killing may take; on a slow machine the delays are shortened to fit."""
 
+INTERRUPTED_LINES = 6_000
 
-@pytest.fixture(scope="module")
+
+@pytest.fixture
 def load() -> Load:
     return made_up(SEED)
 
@@ -49,43 +41,45 @@ def address(tmp_path: Path) -> SQLiteAddress:
     return address
 
 
-@pytest.fixture
-def whole_file(load: Load, tmp_path: Path) -> Path:
-    path = tmp_path / "load.ndjson"
+def written(load: Load, folder: Path) -> Path:
+    path = folder / "load.ndjson"
     path.write_bytes(b"\n".join(load.lines))
     return path
 
 
-def killed_after(process: "subprocess.Popen[str]", seconds: float) -> bool:
-    """Kill the process and its workers after so long; False when it was done before."""
-    try:
-        process.wait(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-    process.communicate(timeout=PATIENCE_SECONDS)
-    assert process.returncode in (-signal.SIGKILL, 0, 3)
-    return process.returncode == -signal.SIGKILL
+def started(children: Launcher, address: SQLiteAddress, *arguments: str) -> Child:
+    """A process of the command line."""
+    return children.start("command", *opening(address), "-q", *arguments)
+
+
+def finished(child: Child) -> tuple[int, dict[str, int]]:
+    """Wait for its end: the exit code, and the receipt that it printed."""
+    code = child.wait()
+    assert child.lines(), f"no receipt; exit code {code}: {child.err.read_text()}"
+    (receipt,) = child.lines()
+    return code, receipt
 
 
 class Killing:
     """Loads window after window of the lines, and kills each process at a random moment."""
 
     def __init__(
-        self, address: SQLiteAddress, load: Load, folder: Path, chance: random.Random
+        self, address: SQLiteAddress, children: Launcher, load: Load, folder: Path
     ) -> None:
         self._address = address
+        self._children = children
         self._load = load
         self._folder = folder
-        self._chance = chance
+        self._chance = random.Random(SEED)
         self._began = time.monotonic()
         self.kills = 0
         self.seen: list[list[str]] = []
 
-    def _started(self, attempt: int, *options: str) -> "subprocess.Popen[str]":
+    def _started(self, attempt: int, *options: str) -> Child:
         start = attempt * (LINES - WINDOW_LINES) // KILLS % (LINES - WINDOW_LINES)
         path = self._folder / "window.ndjson"
         path.write_bytes(b"\n".join(self._load.lines[start : start + WINDOW_LINES]))
-        return command(self._address, "append", str(path), *options)
+        return started(self._children, self._address, "append", str(path), *options)
 
     def _undisturbed_seconds(self) -> float:
         began = time.monotonic()
@@ -101,17 +95,19 @@ class Killing:
             left = BUDGET_SECONDS - (time.monotonic() - self._began)
             longest = max(0.05, min(undisturbed, 1.5 * left / (KILLS - self.kills)))
             options = self._chance.choice((["--no-follow"], []))
-            process = self._started(attempt, *options)
-            self.kills += killed_after(process, self._chance.uniform(0.25, 1.0) * longest)
+            child = self._started(attempt, *options)
+            self.kills += child.killed_after(self._chance.uniform(0.0, 1.0) * longest)
+            assert child.code in (-signal.SIGKILL, 0, 3), child.err.read_text()
             self.seen.append(identities(self._address))
 
 
 def test_fifty_kills_lose_nothing_and_double_nothing(
-    address: SQLiteAddress, load: Load, whole_file: Path, tmp_path: Path
+    address: SQLiteAddress, children: Launcher, load: Load, tmp_path: Path
 ) -> None:
-    killing = Killing(address, load, tmp_path, random.Random(SEED))
+    killing = Killing(address, children, load, tmp_path)
     killing.run()
-    code, receipt = finished(command(address, "append", str(whole_file)))
+    whole = written(load, tmp_path)
+    code, receipt = finished(started(children, address, "append", str(whole)))
     assert (code, adds_up(Receipt(**receipt))) == (3, True)
     assert (receipt["received"], receipt["conflict"]) == (LINES, 0)
     assert receipt["quarantined"] == load.broken
@@ -156,32 +152,30 @@ total = { amount = { column = "total", as = "decimal" }, currency = "EUR" }
 
 @pytest.fixture
 def import_arguments(tmp_path: Path) -> list[str]:
-    """`import` of a CSV file with as many rows as the load has lines."""
-    rows = (f"{n},{n % 99},2026-01-05T10:00:00Z,{n}.50\n" for n in range(LINES))
+    """`import` of a CSV file with INTERRUPTED_LINES rows."""
+    rows = (f"{n},{n % 99},2026-01-05T10:00:00Z,{n}.50\n" for n in range(INTERRUPTED_LINES))
     (tmp_path / "rows.csv").write_text("number,customer,when,total\n" + "".join(rows))
     (tmp_path / "map.toml").write_text(MAPPING)
     return ["import", str(tmp_path / "rows.csv"), "--mapping", str(tmp_path / "map.toml")]
 
 
-def _interrupted(address: SQLiteAddress, arguments: list[str], number: int) -> tuple[int, Receipt]:
-    """Send a signal as soon as the first group is in the log."""
-    process = command(address, *arguments)
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while head_of(address) == 0 and time.monotonic() < deadline:
-        time.sleep(0.005)
-    process.send_signal(number)
-    code, receipt = finished(process)
-    return code, Receipt(**receipt)
-
-
 def _finishes_what_was_interrupted(
-    address: SQLiteAddress, arguments: list[str], number: int, recordable: int
+    address: SQLiteAddress,
+    children: Launcher,
+    arguments: list[str],
+    number: signal.Signals,
+    recordable: int,
 ) -> None:
-    code, receipt = _interrupted(address, arguments, number)
+    """Send a signal as soon as the first group is in the log; then let it run again."""
+    child = started(children, address, *arguments)
+    wait_until(lambda: head_of(address) > 0)
+    child.signal(number)
+    code, fields = finished(child)
+    receipt = Receipt(**fields)
     assert code == 128 + number
     assert adds_up(receipt)
     assert 0 < receipt.recorded == receipt.head == head_of(address) < recordable
-    code, fields = finished(command(address, *arguments))
+    code, fields = finished(started(children, address, *arguments))
     assert code in (0, 3)
     assert fields["duplicate"] == receipt.recorded
     assert fields["recorded"] == recordable - receipt.recorded
@@ -190,13 +184,16 @@ def _finishes_what_was_interrupted(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_an_append_after_the_group_in_hand_and_again_goes_on(
-    address: SQLiteAddress, whole_file: Path, load: Load, number: int
+    address: SQLiteAddress, children: Launcher, tmp_path: Path, number: signal.Signals
 ) -> None:
-    arguments = ["append", str(whole_file)]
-    _finishes_what_was_interrupted(address, arguments, number, len(load.ids))
+    load = made_up(SEED, INTERRUPTED_LINES)
+    arguments = ["append", str(written(load, tmp_path))]
+    _finishes_what_was_interrupted(address, children, arguments, number, len(load.ids))
 
 
 def test_a_signal_ends_an_import_after_the_group_in_hand_and_again_goes_on(
-    address: SQLiteAddress, import_arguments: list[str]
+    address: SQLiteAddress, children: Launcher, import_arguments: list[str]
 ) -> None:
-    _finishes_what_was_interrupted(address, import_arguments, signal.SIGTERM, LINES)
+    _finishes_what_was_interrupted(
+        address, children, import_arguments, signal.SIGTERM, INTERRUPTED_LINES
+    )

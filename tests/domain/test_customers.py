@@ -8,7 +8,7 @@ from domain.customers import Customer, consent_state, evolve, summary
 from schemas.call import CallEnded
 from schemas.chat import ChatHandedOff, ChatStarted
 from schemas.consent import ConsentGranted, ConsentWithdrawn
-from schemas.email import EmailReceived
+from schemas.email import EmailReceived, EmailUnsubscribed
 from schemas.envelope import Envelope
 from schemas.identity import CustomerDescribed, CustomerLinked, Traits
 from schemas.survey import SurveyAnswered
@@ -193,6 +193,13 @@ def test_at_the_same_instant_the_order_of_touchpoints_decides_consent() -> None:
     later = happened(0, ConsentGranted(channel="email", purpose="marketing"), sequence=2)
     earlier = happened(0, ConsentWithdrawn(channel="any", purpose="marketing"), sequence=1)
     assert consent(later, earlier) == "granted"
+
+
+def test_an_unsubscription_refuses_marketing_by_email_and_nothing_else() -> None:
+    told = (granted(0, "any"), happened(1, EmailUnsubscribed(message_id="M1")))
+    assert consent(*told) == "withdrawn"
+    assert consent(*told, channel="sms") == "granted"
+    assert consent(*told, granted(2, "email")) == "granted"
 
 
 def test_the_summary_lists_what_holds_for_each_channel_ever_named() -> None:

@@ -11,6 +11,7 @@ from domain.occurred import order_of
 from schemas.call import CallAnswered
 from schemas.chat import ChatHandedOff, ChatStarted
 from schemas.consent import ConsentChannel, ConsentGranted, ConsentWithdrawn
+from schemas.email import EmailUnsubscribed
 from schemas.envelope import Envelope
 from schemas.identity import CustomerDescribed, CustomerLinked, Traits
 from schemas.money import Money
@@ -55,6 +56,7 @@ facts = st.one_of(
     st.builds(TicketMerged, ticket_id=ticket_ids, into_ticket_id=st.just("T9")),
     st.builds(ConsentGranted, channel=channels, purpose=marketing),
     st.builds(ConsentWithdrawn, channel=channels, purpose=marketing),
+    st.just(EmailUnsubscribed(message_id="M1")),
     st.builds(
         SurveyAnswered,
         survey_id=st.sampled_from(["S1", "S2"]),

@@ -25,6 +25,7 @@ LIBRARY_ROOMS: dict[str, tuple[str, ...]] = {
     "psycopg": ("ledger",),
     "psycopg_pool": ("ledger",),
     "click": ("cli",),
+    "jinja2": ("cli", "web"),
     "rich": ("cli",),
 }
 """Libraries that only some rooms may know; a reader's tracking goes through a store's recorder."""

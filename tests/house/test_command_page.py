@@ -26,6 +26,8 @@ def commands() -> Iterator[tuple[str, click.Command]]:
         if isinstance(command, click.Group):
             for inner in command.commands.values():
                 yield _usage(f"{name} {inner.name}", inner), inner
+            if command.invoke_without_command:
+                yield name, command
         else:
             yield _usage(name, command), command
 

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import psycopg
 
+from ledger.access import create_token
 from ledger.address import Address, parse_url
 from ledger.backup.restoring import Restored, Restoring
 from ledger.backup.writing import back_up
@@ -44,7 +45,8 @@ SENT = [*(line(event) for event in orders(range(ORDERS), 100)), line(DESCRIBED),
 SOURCE = "kafka:main:touchpoints:0"
 CARRIED = (
     "stored_events", "tracking", "governing_facts", "search_tokens", "ties",
-    "erased_subjects", "access_tokens", "quarantine", "quarantine_parts",
+    "erased_subjects", "access_tokens", "quarantine",
+    "quarantine_parts",
 )  # fmt: skip
 
 
@@ -91,6 +93,8 @@ def fill(address: Address) -> None:
         given_up = waiting(ledger)[1]
         with ledger.store.cursor(write=True) as cursor:
             ledger.quarantine.settle(given_up.entry, "discarded", "no use", NOW, cursor)
+            cursor.insert_rows("erased_subjects", [("customer:nobody", "erasure-1", NOW)])
+        create_token(ledger.store, NOW, role="analyst", source="*", expires_at=NOW + 1)
         follow(ledger, PROJECTIONS)
 
 

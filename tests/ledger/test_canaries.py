@@ -81,10 +81,10 @@ def with_canary(event: Event, path: FieldPath, aviary: Aviary) -> Event:
 def described_by_canaries(aviary: Aviary) -> Iterator[Event]:
     """One touchpoint of each type, with a canary in each of its personal fields and subjects."""
     for number, cls in enumerate(TOUCHPOINTS):
-        yield _filled(cls, number, aviary)
+        yield filled(cls, number, aviary)
 
 
-def _filled(cls: type[Touchpoint], number: int, aviary: Aviary) -> Event:
+def filled(cls: type[Touchpoint], number: int, aviary: Aviary) -> Event:
     event = minimal_event(cls.TYPE, id=f"canary-{number}")
     for field in personal_fields(cls):
         event = with_canary(event, field.path, aviary)

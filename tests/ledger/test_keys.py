@@ -146,7 +146,7 @@ def home(places: Places) -> Address:
 
 @pytest.fixture
 def keyring(home: Address) -> Iterator[Keyring]:
-    with closing(Keyring(home.key_store(), MASTER)) as made:
+    with closing(Keyring(home.key_store(), [MASTER])) as made:
         yield made
 
 
@@ -161,7 +161,7 @@ def test_keys_are_there_for_another_process_and_wrapped_where_they_are_kept(
     keyring: Keyring, home: Address
 ) -> None:
     keys = keyring.ensure(["customer:1"])
-    with closing(Keyring(home.key_store(), MASTER)) as again:
+    with closing(Keyring(home.key_store(), [MASTER])) as again:
         assert again.find(["customer:1"]) == keys
     with closing(home.key_store()) as store:
         kept = list(store.every())
@@ -194,14 +194,14 @@ def test_who_comes_second_with_a_new_key_gets_that_of_the_first(
     keyring: Keyring, home: Address
 ) -> None:
     first = keyring.ensure(["customer:1"])
-    with closing(LateKeyring(home.key_store(), MASTER)) as late:
+    with closing(LateKeyring(home.key_store(), [MASTER])) as late:
         assert late.ensure(["customer:1"]) == first
-    with closing(Keyring(home.key_store(), MASTER)) as again:
+    with closing(Keyring(home.key_store(), [MASTER])) as again:
         assert again.find(["customer:1"]) == first
 
 
 def _keys_made_by_one_process(address: Address, subjects: list[str]) -> dict[str, bytes]:
-    with closing(Keyring(address.key_store(), MASTER)) as keyring:
+    with closing(Keyring(address.key_store(), [MASTER])) as keyring:
         return {s: keyring.ensure([s])[s] for s in subjects}
 
 
@@ -220,5 +220,5 @@ def test_what_is_in_the_log_can_be_opened_by_another_process(
 ) -> None:
     described = order(type="customer.described.v1", data={"traits": {"name": "Ana"}})
     send(ledger, described)
-    with closing(Keyring(address.key_store(), ledger.keys.master)) as again:
+    with closing(Keyring(address.key_store(), ledger.keys.masters)) as again:
         assert again.find(["customer:42"]) == ledger.keyring.find(["customer:42"])

@@ -243,3 +243,18 @@ def test_a_merge_type_is_no_contact(ledger: Ledger) -> None:
     tell(ledger, merged("m", "customer:1", "customer:2", 4))
     follow(ledger, PROJECTIONS)
     assert rows_of(ledger, CUSTOMERS) == {}
+
+
+def test_several_workers_fold_each_person_once(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ranges, "RANGE_TOUCHPOINTS", 10)
+    monkeypatch.setattr(ranges, "IN_PROCESS_MAX", 0)
+    facts = [bought(f"o{n}", f"customer:{n % 20}", 1 + n % 28) for n in range(60)]
+    facts += [merged(f"m{n}", f"customer:{n}", f"customer:{n + 7}", 5) for n in range(0, 12, 2)]
+    tell(ledger, *facts)
+    follow(ledger, PROJECTIONS)
+    live = tables(ledger)
+    rebuild(ledger, PROJECTIONS, workers=2)
+    assert tables(ledger) == live
+    assert sum(len(orders_of(ledger, person) or ()) for person in live["customers"]) == 60

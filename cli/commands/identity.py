@@ -1,0 +1,274 @@
+"""`touchstone customer merge`, `unmerge`, `identities`, `suggest`: who is one person with whom."""
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Any, TypeVar
+from uuid import uuid4
+
+import click
+from rich.console import RenderableType
+from rich.text import Text
+
+from cli import exits, portrait
+from cli.asking import cut_options, limit_option, moment_of, person_named, stored_subject
+from cli.moments import shown_iso
+from cli.output import Column, Record, clean
+from cli.revealing import Sight, reveal_option, sight_of
+from cli.session import (
+    Session,
+    agreed,
+    bring_up_to_date,
+    no_follow_option,
+    pass_session,
+)
+from domain.identity import Joined
+from ledger.joining import WhatIf, merge, told, try_merge, try_unmerge, unmerge
+from ledger.ledger import Ledger
+from ledger.persons import Persons
+from ledger.suggesting import suggestions
+from projections.query import NOW, Cut, persons_at
+from schemas.fields import TEXT_CHARACTERS_MAX, rfc3339
+from schemas.wording import counted
+
+F = TypeVar("F", bound=Callable[..., Any])
+BY = {
+    "customer.merged.v1": "merge",
+    "customer.linked.v1": "link",
+    "customer.described.v1": "equal value",
+}
+"""What makes two subjects one person, by the type of the fact."""
+
+
+def _reason(_: click.Context, option: click.Parameter, value: str) -> str:
+    if 0 < len(value.strip()) <= TEXT_CHARACTERS_MAX:
+        return value
+    raise click.BadParameter("say why, in at most 64 KiB", param=option)
+
+
+def deciding(function: F) -> F:
+    """The options of a decision about who is one person."""
+    for option in (
+        no_follow_option,
+        click.option("-y", "--yes", is_flag=True, help="Do not ask."),
+        click.option("--dry-run", is_flag=True, help="Show what it would come to, and end."),
+        click.option(
+            "--id", "id_", metavar="ID",
+            help="The name of this decision: repeated, it is recorded once.  [default: a new one]",
+        ),
+        click.option(
+            "--reason", required=True, callback=_reason, metavar="TEXT",
+            help="Why. It is recorded, encrypted.",
+        ),
+        reveal_option,
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
+@click.command("merge")
+@click.argument("subject", metavar="A")
+@click.argument("other", metavar="B")
+@deciding
+@pass_session
+def merge_command(
+    session: Session,
+    /,
+    subject: str,
+    other: str,
+    reveal: str | None,
+    reason: str,
+    id_: str | None,
+    dry_run: bool,
+    yes: bool,
+    no_follow: bool,
+) -> int:
+    """Make two customers one.
+
+    From then on there is one view of both, and `customer unmerge` takes it back
+    without a trace in any view.
+    """
+    with session.ledger() as ledger:
+        one, two = stored_subject(ledger, subject), stored_subject(ledger, other)
+        what_if = try_merge(ledger, one, two)
+        if dry_run:
+            return _show_what_if(session, ledger, what_if, (one, two), reveal)
+        if what_if.now.person_of(one) == what_if.now.person_of(two):
+            session.complain(f"Error: {subject} and {other} are one person already")
+            return exits.CONFLICT
+        if not agreed(session, f"Make {subject} and {other} one customer?", yes=yes):
+            return exits.FAILED
+        name = id_ or f"merge-{uuid4()}"
+        position = merge(ledger, one, two, reason, name)
+        if not no_follow:
+            bring_up_to_date(session, ledger)
+        person = what_if.then.person_of(one)
+        subjects = what_if.then.subjects_of(person)
+        record = {
+            "merge_id": name, "position": position, "customer": person, "subjects": list(subjects),
+        }  # fmt: skip
+        line = f"{clean(subject)} and {clean(other)} are {clean(person)} ({name})"
+        session.printer.record(record, lambda: [Text(line)])
+    return exits.DONE
+
+
+@click.command("unmerge")
+@click.argument("subject", metavar="A")
+@click.argument("other", metavar="B")
+@click.option("--merge-id", metavar="ID", help="The fact to undo, if not one between A and B.")
+@click.option("--merge-source", metavar="SOURCE", default="touchstone", help="The source of that.")
+@deciding
+@pass_session
+def unmerge_command(
+    session: Session,
+    /,
+    subject: str,
+    other: str,
+    merge_id: str | None,
+    merge_source: str,
+    reveal: str | None,
+    reason: str,
+    id_: str | None,
+    dry_run: bool,
+    yes: bool,
+    no_follow: bool,
+) -> int:
+    """Take a merge or a link back.
+
+    Both customers are then as if they had never been one. What came in between
+    goes to the subject that it named.
+    """
+    with session.ledger() as ledger:
+        one, two = stored_subject(ledger, subject), stored_subject(ledger, other)
+        named = (merge_source, merge_id) if merge_id else None
+        parting = try_unmerge(ledger, one, two, named)
+        for join in parting.still:
+            session.note(f"note: they stay one person by {told(join)}")
+        if dry_run:
+            return _show_what_if(session, ledger, parting.what_if, (one, two), reveal)
+        if not agreed(session, f"Part {subject} from {other}?", yes=yes):
+            return exits.FAILED
+        name = id_ or f"unmerge-{uuid4()}"
+        positions = unmerge(ledger, one, two, parting, reason, name)
+        if not no_follow:
+            bring_up_to_date(session, ledger)
+        then = parting.what_if.then
+        record = {
+            "unmerge_id": name,
+            "positions": positions,
+            "undone": [{"source": t.identity[0], "id": t.identity[1]} for t in parting.undone],
+            "customers": sorted({then.person_of(one), then.person_of(two)}),
+        }
+        line = f"{counted(len(positions), 'fact')} undone: they are two customers again"
+        session.printer.record(record, lambda: [Text(line)])
+    return exits.DONE
+
+
+def _show_what_if(
+    session: Session,
+    ledger: Ledger,
+    what_if: WhatIf,
+    subjects: tuple[str, str],
+    reveal: str | None,
+) -> int:
+    """The views of both as they are and as they would be; nothing is recorded but the look."""
+    sight = sight_of(session, ledger, reveal)
+    record = {
+        "before": list(_portraits(ledger, what_if.now, subjects, sight)),
+        "after": list(_portraits(ledger, what_if.then, subjects, sight)),
+    }
+    sight.on_record([record])
+
+    def layout() -> Iterator[RenderableType]:
+        for title, shown in record.items():
+            yield Text(title.upper(), style="bold underline")
+            for one in shown:
+                yield from portrait.page(one, session.zone)
+
+    session.printer.record(record, layout)
+    return exits.DONE
+
+
+def _portraits(
+    ledger: Ledger, persons: Persons, subjects: Iterable[str], sight: Sight
+) -> Iterator[Record]:
+    moment = moment_of(ledger, NOW)
+    for person in dict.fromkeys(map(persons.person_of, subjects)):
+        found = portrait.portrait(ledger, portrait.Asked(person, NOW, moment, persons), sight)
+        if found is not None:
+            yield found
+
+
+@click.command("identities")
+@click.argument("subject")
+@cut_options
+@reveal_option
+@pass_session
+def identities(session: Session, /, subject: str, cut: Cut, reveal: str | None) -> None:
+    """Show which subjects are this customer, and by which facts."""
+    with session.ledger() as ledger:
+        person = person_named(session, ledger, subject, cut)
+        persons = persons_at(ledger, [person], cut)
+        sight = sight_of(session, ledger, reveal)
+        names = sight.subjects(persons.subjects_of(person))
+        joins = persons.joins_of(person)
+        records = [
+            {
+                "customer": names[person],
+                "subject": names[one],
+                "joined_by": [
+                    _join_record(join, one, names)
+                    for join in joins
+                    if one in (join.one, join.other)
+                ],
+            }
+            for one in persons.subjects_of(person)
+        ]
+        columns = (
+            Column("subject", lambda r: r["subject"], wraps=True),
+            Column("is one with", lambda r: "\n".join(map(_join_line, r["joined_by"])), wraps=True),
+            Column("since", lambda r: _since(r, session)),
+        )
+        session.printer.records(sight.on_record(records), columns)
+
+
+def _join_record(join: Joined, one: str, names: dict[str, str]) -> Record:
+    other = join.other if join.one == one else join.one
+    source, id_ = join.tie.identity
+    return {
+        "subject": names[other],
+        "by": BY[join.tie.type],
+        "time": rfc3339(join.tie.order[0]),
+        "source": source,
+        "id": id_,
+    }
+
+
+def _join_line(join: Record) -> str:
+    return f"{join['subject']} ({join['by']})"
+
+
+def _since(record: Record, session: Session) -> str:
+    return "\n".join(shown_iso(join["time"], session.zone) for join in record["joined_by"])
+
+
+@click.command("suggest")
+@limit_option
+@pass_session
+def suggest(session: Session, /, limit: int | None) -> None:
+    """List customers who may be one and the same.
+
+    They were seen with the same address or number. `customer merge A B --dry-run`
+    shows what merging two of them would come to.
+    """
+    with session.ledger() as ledger:
+        found = (
+            {"one": s.one, "other": s.other, "by": list(s.by), "declined": s.declined}
+            for s in islice(suggestions(ledger), limit)
+        )
+        columns = (
+            Column("one", lambda r: r["one"], wraps=True),
+            Column("other", lambda r: r["other"], wraps=True),
+            Column("the same", lambda r: ", ".join(r["by"])),
+            Column("not by rule, since", lambda r: r["declined"] or "", wraps=True),
+        )
+        session.printer.records(found, columns, "nobody shares an address or number with another")
