@@ -20,6 +20,7 @@ from consumers import relay
 from ledger.ledger import create_ledger
 from schemas import asyncapi
 from schemas.publish import published
+from tests.cli.facts import IN_CLEAR
 from tests.cli.running import Shell
 from tests.servers.kafka import Broker, NewTopic
 from tests.servers.kcat import kcat_folder
@@ -121,7 +122,7 @@ def consumed(shell: Shell, broker: Broker, topic: str) -> dict[str, int]:
 
 def recorded(shell: Shell) -> list[dict[str, Any]]:
     """What the ledger has, without what it added itself."""
-    listed = shell("-o", "json", "log", "list").json
+    listed = shell("-o", "json", "log", "list", *IN_CLEAR).json
     return [{name: touchpoint[name] for name in ENVELOPE} for touchpoint in listed]
 
 
