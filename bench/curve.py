@@ -16,12 +16,12 @@ import msgspec
 from rich.console import Console
 
 from bench.appending import GROUP_TOUCHPOINTS, append_sample, in_groups
-from bench.drawing import Panel, Series, drawn
 from bench.machine import Machine, this_machine
 from bench.material import Size, Year, received
 from bench.measuring import Note
 from bench.memory import Peak, peak_of, peak_of_rebuild
 from bench.places import Place, PostgresPlace, SQLitePlace
+from cli.drawing import Axis, Panel, Series, drawn
 from ledger.address import Address
 from ledger.ledger import open_ledger
 from ledger.log import Submission
@@ -149,7 +149,7 @@ def picture_of(curve: Curve) -> str:
             panel("Rate by the length of the log", "touchpoints per second", "rate"),
             panel("Peak of private memory", "MiB", "memory"),
         ],
-        "touchpoints in the log",
+        Axis("touchpoints in the log"),
         f"{curve.machine.cores} cores shared with the server, Python {curve.machine.python}, "
         f"SQLite {curve.machine.sqlite}, PostgreSQL {curve.machine.postgres.split()[0]}",
     )

@@ -19,18 +19,20 @@ from bench.memory import PROCESSES, compare_memory
 from bench.people import compare_people
 from bench.places import Place, PostgresPlace, SQLitePlace
 from bench.rebuilding import MakeLoops, compare_following, compare_rebuild, follow_sample
+from bench.sealing import compare_seals, sealed_later
 from bench.stock import APPEND_LINES, loops_on_file, stock_file_of
 from bench.stock_postgres import INSERTING_GOAL, stock_table_of
 from bench.stock_runner import runner_on_server
 
 REBUILD, MEMORY, FOLLOW, APPEND = "rebuild", "memory", "follow", "append"
 CALLERS, LOAD, KAFKA = "callers", "load", "kafka"
-ENCRYPTION, PEOPLE = "encryption", "people"
-NAMES = (REBUILD, MEMORY, FOLLOW, APPEND, CALLERS, LOAD, KAFKA, ENCRYPTION, PEOPLE)
+ENCRYPTION, PEOPLE, SEALS = "encryption", "people", "seals"
+NAMES = (REBUILD, MEMORY, FOLLOW, APPEND, CALLERS, LOAD, KAFKA, ENCRYPTION, PEOPLE, SEALS)
 POSTGRES_ONLY = frozenset((CALLERS,))
 LATER: dict[str, Callable[[int], int]] = {
     FOLLOW: follow_sample,
     APPEND: appended_later,
+    SEALS: sealed_later,
     CALLERS: called_later,
     LOAD: loaded_later,
     KAFKA: consumed_later,
@@ -72,6 +74,8 @@ class SQLiteSuite:
             results = _views(year, loops_on_file, asked, True, note)
             if APPEND in asked.names:
                 results += self._append(year, asked, note)
+            if SEALS in asked.names:
+                results += compare_seals(year, asked.workers, asked.rounds, note)
             if LOAD in asked.names:
                 results += compare_load(year, asked.rounds, note)
             if KAFKA in asked.names:
@@ -102,6 +106,8 @@ class PostgresSuite:
             results = _views(year, runner, asked, False, note)
             if APPEND in asked.names:
                 results += self._append(year, asked, note)
+            if SEALS in asked.names:
+                results += compare_seals(year, asked.workers, asked.rounds, note)
             if CALLERS in asked.names:
                 results += compare_callers(year, self.place, asked.rounds, note)
             if LOAD in asked.names:

@@ -13,6 +13,7 @@ from cli.moments import Moment
 from cli.session import Session
 from ledger.ledger import Ledger
 from projections.query import NOW, Cut, first_touchpoints, persons_at
+from schemas.fields import TEXT_CHARACTERS_MAX
 from schemas.registry import BY_TYPE
 from schemas.subject import PERSONAL_KINDS, is_personal
 
@@ -41,6 +42,16 @@ class TypeName(_ReadsText):
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
         return [CompletionItem(name) for name in BY_TYPE if name.startswith(incomplete)]
+
+
+def reason_given(_: click.Context, option: click.Parameter, value: str) -> str:
+    """Checks a `--reason`, which becomes a field of a touchpoint."""
+    if value.strip() and len(value) <= TEXT_CHARACTERS_MAX and value.isprintable():
+        return value
+    raise click.BadParameter(
+        f"say why, in 1 to {TEXT_CHARACTERS_MAX:,} characters, no control characters among them",
+        param=option,
+    )
 
 
 limit_option = click.option("-n", "limit", type=click.IntRange(min=1), help="At most so many.")

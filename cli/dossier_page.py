@@ -4,7 +4,7 @@ No text of the ledger becomes an element or an attribute: every value goes throu
 is escaped, and the template has none inside a tag.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import tzinfo
 from functools import cache
 from itertools import groupby
@@ -26,7 +26,7 @@ MONEY = {"amount", "currency"}
 
 def page(content: Record, zone: tzinfo) -> str:
     """The file of a person (see `cli.dossier`) as HTML, with times on the clocks of the zone."""
-    return _template().render(
+    return template(TEMPLATE).render(
         exported=f"{shown_iso(content['exported_at'], zone)} ({zone})",
         ledger=content["ledger"],
         reader=content["exported_by"],
@@ -34,7 +34,7 @@ def page(content: Record, zone: tzinfo) -> str:
         subjects=[plain_words.subject(subject) for subject in content["subjects"]],
         identities=[(shown_date(i["time"], zone), i["in_words"]) for i in content["identities"]],
         traits=_traits(content["profile"], zone),
-        days=list(_days(content["timeline"], zone)),
+        days=list(days(content["timeline"], zone)),
         orders=[_order(order, zone) for order in content["orders"]],
         tickets=[_ticket(ticket, zone) for ticket in content["tickets"]],
         programmes=[_programme(name, of, zone) for name, of in content["loyalty"].items()],
@@ -45,7 +45,8 @@ def page(content: Record, zone: tzinfo) -> str:
 
 
 @cache
-def _template() -> Template:
+def template(name: str) -> Template:
+    """A page of `cli/templates`: what is put into it is escaped, and steers nothing."""
     environment = Environment(
         loader=PackageLoader("cli", "templates"),
         autoescape=True,
@@ -54,7 +55,7 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template(TEMPLATE)
+    return environment.get_template(name)
 
 
 def visible(value: Any) -> str:
@@ -80,7 +81,7 @@ def _pair(row: tuple[str, str]) -> str:
     return f"{name}: {value}" if name else value
 
 
-def _days(records: list[Record], zone: tzinfo) -> Iterator[tuple[str, list[Record]]]:
+def days(records: Iterable[Record], zone: tzinfo) -> Iterator[tuple[str, list[Record]]]:
     """Each day with what happened on it."""
     for day, told in groupby(records, key=lambda record: shown_day(record["time"], zone)):
         yield day, [_happened(record, zone) for record in told]
@@ -95,6 +96,8 @@ def _happened(record: Record, zone: tzinfo) -> Record:
         "voided": record["voided"],
         "rows": [*_rows(record["data"]), *_rows(further)],
         "origin": f"{record['source']} {record['id']}",
+        "position": record["position"],
+        "void": record.get("voided_by"),
     }
 
 

@@ -4,8 +4,9 @@ import sqlite3
 
 from consumers.errors import ClientMissing, Fenced, OffsetsLost, TopicMissing, TopicRenewed
 from ledger.access import NameTaken
+from ledger.correcting import NotVoided
 from ledger.decisions import IdTaken
-from ledger.erasure import Changed, ErasedBefore
+from ledger.erasure import Changed
 from ledger.errors import (
     BackupUnusable,
     BadAddress,
@@ -21,6 +22,9 @@ from ledger.errors import (
     Unreachable,
 )
 from ledger.joining import NotParted
+from ledger.seals.heads import Unusable
+from ledger.seals.kept import Damaged
+from ledger.seals.proving import Unsealed
 from schemas.door import Refused
 
 DONE = 0
@@ -51,12 +55,15 @@ _OF_ERRORS: tuple[tuple[type[Exception], int], ...] = (
     (IdTaken, CONFLICT),
     (NameTaken, CONFLICT),
     (NotParted, CONFLICT),
-    (ErasedBefore, CONFLICT),
+    (NotVoided, CONFLICT),
     (Changed, CONFLICT),
     (NotEmpty, CONFLICT),
     (Fenced, CONFLICT),
     (OffsetsLost, FAILED),
     (BackupUnusable, VERIFICATION_FAILED),
+    (Damaged, VERIFICATION_FAILED),
+    (Unusable, VERIFICATION_FAILED),
+    (Unsealed, NOT_FOUND),
     (KeysMissing, DENIED),
     (Denied, DENIED),
     (Unreachable, UNREACHABLE),

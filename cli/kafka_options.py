@@ -31,21 +31,30 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False, readable=True)
 
 def kafka_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """The options by which brokers are reached; they come as one argument, `connection`."""
+    return _connected(function, required=True)
 
+
+def optional_kafka_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same where Kafka need not be reached: then `connection` is None."""
+    return _connected(function, required=False)
+
+
+def _connected(function: Callable[..., Any], *, required: bool) -> Callable[..., Any]:
     @wraps(function)
     def connected(*args: Any, **kwargs: Any) -> Any:
         given = {name: kwargs.pop(name) for name in NAMES}
-        return function(*args, connection=connection_of(**given), **kwargs)
+        connection = connection_of(**given) if given["bootstrap_servers"] else None
+        return function(*args, connection=connection, **kwargs)
 
-    for option in reversed(_options()):
+    for option in reversed(_options(required=required)):
         connected = option(connected)
     return connected
 
 
-def _options() -> list[Callable[[Callable[..., Any]], Callable[..., Any]]]:
+def _options(*, required: bool) -> list[Callable[[Callable[..., Any]], Callable[..., Any]]]:
     return [
         _option(
-            "--bootstrap-servers", required=True, metavar="HOST:PORT[,HOST:PORT]...",
+            "--bootstrap-servers", required=required, metavar="HOST:PORT[,HOST:PORT]...",
             help="Brokers to begin with; they name the others.",
         ),
         _option(

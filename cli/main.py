@@ -16,18 +16,20 @@ COMMANDS = {
     "demo": ("cli.commands.demo", "A made-up year in a fresh ledger, then a tour of it."),
     "append": ("cli.commands.append", "Append touchpoints: CloudEvents as NDJSON or an array."),
     "import": ("cli.commands.importing", "Import a CSV, NDJSON or JSON file through a mapping."),
-    "log": ("cli.commands.log", "The log itself: list, show, tail, export."),
+    "log": ("cli.commands.log", "The log itself: list, show, tail, export, void."),
     "customer": ("cli.commands.customer", "The 360° view of customers, and their timelines."),
     "ticket": ("cli.commands.ticket", "Tickets: the board, one ticket, its history."),
-    "loyalty": ("cli.commands.loyalty", "Points: balance, statement, redeem, rules."),
+    "loyalty": ("cli.commands.loyalty", "Points: balance, statement, redeem, rules, simulate."),
     "consent": ("cli.commands.consent", "What may be sent to whom: show, check, violations."),
     "projection": ("cli.commands.projection", "The views: list, run, rebuild, verify, rollback."),
+    "replay": ("cli.commands.replay", "Every view as it was, or would have been, in a file."),
     "follow": ("cli.commands.follow", "Keep the views up to date: the follower, as a service."),
     "consume": ("cli.commands.consume", "Kafka into the ledger, each record once, as a service."),
     "relay": ("cli.commands.relay", "The ledger's log out on a Kafka topic, as a service."),
     "quarantine": ("cli.commands.quarantine", "What could not be recorded: look, retry, discard."),
     "token": ("cli.commands.token", "Tokens with roles: create, list, revoke."),
     "keys": ("cli.commands.keys", "The master key and the subjects' keys: status, rotate."),
+    "audit": ("cli.commands.audit", "Seals and proofs: verify, seal, prove, check."),
     "backup": ("cli.commands.backup", "The whole ledger into a file, its keys into another."),
     "restore": ("cli.commands.restore", "A ledger from its backup, on either store."),
     "schema": ("cli.commands.schema", "The catalogue of touchpoints, and its JSON Schemas."),
@@ -80,6 +82,14 @@ def _store(name: str) -> Any:
     return callback
 
 
+def _store_token(ctx: click.Context, option: click.Parameter, value: str | None) -> None:
+    """A variable that is set but empty is kept as an empty token, which nobody has: what was to
+    hold a secret and does not must not make its holder the owner."""
+    if value is None and isinstance(option.envvar, str) and os.environ.get(option.envvar) == "":
+        value = ""
+    _store("token")(ctx, option, value)
+
+
 def shared_options() -> list[click.Option]:
     """The options that may stand before the command as well as behind it."""
     from cli.moments import Zone
@@ -96,7 +106,7 @@ def shared_options() -> list[click.Option]:
             envvar="TOUCHSTONE_KEYS", help="The key file, if not beside the ledger.", **kept,
         ),
         click.Option(
-            ["--token"], metavar="SECRET", callback=_store("token"), envvar="TOUCHSTONE_TOKEN",
+            ["--token"], metavar="SECRET", callback=_store_token, envvar="TOUCHSTONE_TOKEN",
             help="Who asks: a secret of `token create`. Better in TOUCHSTONE_TOKEN.", **kept,
         ),
         click.Option(

@@ -5,7 +5,7 @@ import json
 import re
 import sys
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -99,16 +99,35 @@ class Printer:
         self._rows(list(dict.fromkeys(name for record in flat for name in record)), flat)
 
     def _rows(self, names: Sequence[str], rows: Iterable[Record]) -> None:
-        writer = csv.DictWriter(sys.stdout, names, lineterminator="\n", extrasaction="ignore")
-        writer.writeheader()
-        for row in rows:
-            writer.writerow({name: self._cell(value) for name, value in row.items()})
+        for line in _csv_lines(names, rows, plain=self._plain_csv):
+            sys.stdout.write(line)
 
-    def _cell(self, value: Any) -> Any:
-        """Keep spreadsheets from taking a text for a formula; a number is none."""
-        if self._plain_csv or not isinstance(value, str) or _NUMBER.fullmatch(value):
-            return value
-        return "'" + value if value.startswith(FORMULA_STARTS) else value
+
+class _Echo:
+    """A file that gives back what is written to it."""
+
+    def write(self, text: str) -> str:
+        return text
+
+
+def csv_lines(names: Sequence[str], records: Iterable[Record]) -> Iterator[str]:
+    """Records as CSV with these columns, line by line; what is nested stands there as JSON."""
+    return _csv_lines(names, (_cells(_ready(record)) for record in records), plain=False)
+
+
+def _csv_lines(names: Sequence[str], rows: Iterable[Record], *, plain: bool) -> Iterator[str]:
+    writer = csv.DictWriter(_Echo(), names, lineterminator="\n", extrasaction="ignore")
+    yield str(writer.writeheader())
+    for row in rows:
+        cells = row if plain else {name: _no_formula(value) for name, value in row.items()}
+        yield str(writer.writerow(cells))
+
+
+def _no_formula(value: Any) -> Any:
+    """Keep spreadsheets from taking a text for a formula; a number is none."""
+    if not isinstance(value, str) or _NUMBER.fullmatch(value):
+        return value
+    return "'" + value if value.startswith(FORMULA_STARTS) else value
 
 
 def json_line(record: Record) -> str:

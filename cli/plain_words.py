@@ -48,6 +48,10 @@ LEFT_OUT = {
         "looks that you took at data of other people",
         "they are about those people, who are told of them",
     ),
+    "operators": (
+        "the name of who decided that something about you was recorded in error",
+        "it is a person who works for us",
+    ),
     "erased": (
         f"values that were erased; {ERASED} stands in their place",
         "the key that opened them was destroyed, so nobody can read them any more",

@@ -7,6 +7,7 @@ ANY: tuple[Right, ...] = ()
 
 _READ, _AUDIT = (Right.READ,), (Right.AUDIT,)
 _OPERATE, _OWN = (Right.OPERATE,), (Right.OWN,)
+_WITNESS = (Right.AUDIT, Right.OPERATE)
 _CORRECT = (Right.OPERATE, Right.PRIVACY)
 
 NEEDS: dict[str, tuple[Right, ...]] = {
@@ -22,18 +23,22 @@ NEEDS: dict[str, tuple[Right, ...]] = {
     "customer list": _READ,
     "customer show": _READ,
     "customer timeline": _READ,
+    "customer explain": _READ,
+    "customer diff": _READ,
     "customer identities": _READ,
     "customer suggest": _READ,
     "customer merge": _CORRECT,
     "customer unmerge": _CORRECT,
     "customer looks": _AUDIT,
-    "customer export": (Right.PRIVACY,),
+    "customer export": (Right.AUDIT, Right.PRIVACY),  # without --proof, only the latter
     "customer erase": (Right.PRIVACY,),
     "ticket list": _READ,
     "ticket show": _READ,
     "ticket history": _READ,
+    "ticket explain": _READ,
     "loyalty balance": _READ,
     "loyalty statement": _READ,
+    "loyalty explain": _READ,
     "loyalty rules": _READ,
     "loyalty redeem": (Right.APPEND,),
     "consent show": _READ,
@@ -45,6 +50,9 @@ NEEDS: dict[str, tuple[Right, ...]] = {
     "projection rebuild": _OPERATE,
     "projection rollback": _OPERATE,
     "projection parked": _OPERATE,
+    "replay": _READ,
+    "replay diff": ANY,
+    "loyalty simulate": _READ,
     "follow": _OPERATE,
     "consume": _OPERATE,
     "relay": _OPERATE,
@@ -57,6 +65,12 @@ NEEDS: dict[str, tuple[Right, ...]] = {
     "token revoke": _OWN,
     "keys status": _OPERATE,
     "keys rotate": _OWN,
+    "audit verify": _WITNESS,
+    "audit seal": _OPERATE,
+    "audit key": _WITNESS,
+    "audit prove": _AUDIT,
+    "audit consistency": _WITNESS,
+    "audit check": ANY,
     "backup": _OPERATE,
     "restore": _OWN,
     "schema list": ANY,

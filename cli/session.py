@@ -41,7 +41,15 @@ class Session:
 
     @property
     def address(self) -> Address:
-        """Where the ledger is. Raises Denied when a token comes along for the owner's work."""
+        """Where the ledger is.
+
+        Raises Denied when the token is empty, or comes along for the owner's work.
+        """
+        if self.token == "":
+            raise Denied(
+                "the token is empty (TOUCHSTONE_TOKEN is set, and empty, or --token is): give the "
+                "secret of a token, or unset the variable to come without one"
+            )
         if self.token is not None and self._wanted == (Right.OWN,):
             raise Denied(
                 "no token gives the right to this: it takes the owner of the ledger, who comes "
@@ -62,9 +70,17 @@ class Session:
         opened = open_ledger(self.address)
         try:
             self.admit(opened)
+            self._tell_unheeded(opened.unheeded)
             yield opened
         finally:
             opened.close()
+
+    def _tell_unheeded(self, subjects: int) -> None:
+        if subjects:
+            self.note(
+                f"note: this ledger is older than its keys, and still has traces of {subjects:,} "
+                "erased subjects; they go when its owner opens it (`touchstone doctor`)"
+            )
 
     def admit(self, ledger: Ledger) -> None:
         """Find out who asks, and whether he may. Raises Denied."""

@@ -11,8 +11,11 @@ from rich.text import Text
 from cli.moments import shown_clock, shown_day
 from cli.output import Column, Record, clean
 from cli.revealing import Sight
+from domain.voiding import Identity
+from ledger.correcting import BY, voidings
 from ledger.ledger import Ledger
-from projections.query import Cut, Told, governing
+from ledger.masking import MASK
+from projections.query import Cut, Told, until
 from schemas.encoding import plain
 from schemas.fields import rfc3339
 from schemas.registry import BY_TYPE
@@ -20,7 +23,7 @@ from schemas.registry import BY_TYPE
 OPTIONAL_ATTRIBUTES = ("sequence", "correlationid", "causationid", "traceparent", "extensions")
 TIMELINE_FIELDS = (
     "position", "recorded_at", "time", "type", "channel", "source", "id", "subject", "summary",
-    "voided", "data",
+    "voided", "voided_by", "data",
 )  # fmt: skip
 TIMELINE_COLUMNS = (Column("time", lambda r: r["time"]), Column("What", lambda r: r["summary"]))
 
@@ -48,19 +51,45 @@ def timeline_records(
 ) -> Iterable[Record]:
     """Touchpoints as timelines print them, with channel and summary; the look is on record.
 
-    Those that were voided, as far as the cut shows, are marked: they happened to be recorded,
-    but count in no view.
+    Those that were voided, as far as the cut shows, are marked, with what says so: they happened
+    to be recorded, but count in no view.
     """
-    voided = governing(ledger, cut).voided
+    struck = _struck(ledger, told, cut, sight)
     return sight.on_record(
         log_record(t)
         | {
             "channel": BY_TYPE[t.envelope.type].CHANNEL,
             "summary": t.envelope.data.summary(),
-            "voided": (t.envelope.source, t.envelope.id) in voided,
+            "voided": (t.envelope.source, t.envelope.id) in struck,
+            "voided_by": struck.get((t.envelope.source, t.envelope.id)),
         }
         for t in sight.told(told)
     )
+
+
+def _struck(ledger: Ledger, told: Sequence[Told], cut: Cut, sight: Sight) -> dict[Identity, Record]:
+    """Those of the touchpoints that were voided, each with when, by whom and why."""
+    last = until(ledger, cut)
+    with ledger.store.cursor() as cursor:
+        known = voidings(last, cursor)
+    named = [(t.envelope.source, t.envelope.id) for t in told]
+    found = {identity: known[identity] for identity in named if identity in known}
+    opened = sight.told([Told(v.position, v.recorded_at, v.fact) for v in found.values()])
+    return {identity: _voiding(void) for identity, void in zip(found, opened, strict=True)}
+
+
+def _voiding(void: Told) -> Record:
+    envelope = void.envelope
+    extra = envelope.data.extra
+    return {
+        "position": void.position,
+        "recorded_at": rfc3339(void.recorded_at),
+        "time": envelope.time,
+        "source": envelope.source,
+        "id": envelope.id,
+        "by": extra.get(BY) if isinstance(extra, dict) else extra,
+        "reason": envelope.data.reason,  # type: ignore[attr-defined]
+    }
 
 
 def days(records: list[Record], zone: tzinfo) -> Iterator[RenderableType]:
@@ -86,5 +115,13 @@ def _label(record: Record) -> str:
 
 def _line(record: Record) -> Text:
     origin = clean(f"{record['source']} {record['id']}")
-    voided = (" (voided)", "yellow") if record["voided"] else ""
-    return Text.assemble(clean(record["summary"]), voided, ("  " + origin, "dim"))
+    void = record["voided_by"]
+    if void is None:
+        return Text.assemble(clean(record["summary"]), ("  " + origin, "dim"))
+    by = f" by {clean(void['by'])}" if void["by"] else ""
+    why = "" if void["reason"] == MASK else f"{by}: {clean(void['reason'])}"
+    return Text.assemble(
+        (clean(record["summary"]), "strike"),
+        (f" (voided{why})", "yellow"),
+        ("  " + origin, "dim"),
+    )

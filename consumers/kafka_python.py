@@ -49,6 +49,12 @@ UNAUTHENTICATED = (
 REFUSED = (kafka_errors.AuthorizationError, *UNAUTHENTICATED)
 UNSETTLED = kafka_errors.RebalanceInProgressError
 """Partitions are being shared out, which says nothing about who is in the group."""
+PASSING = (
+    kafka_errors.RetriableError,
+    kafka_errors.BrokerNotAvailableError,
+    kafka_errors.UnknownBrokerIdError,
+)
+"""The last is said of a broker that the library has forgotten while it was away."""
 GONE = (kafka_errors.OffsetOutOfRangeError, kafka_errors.LogTruncationError)
 
 
@@ -313,7 +319,7 @@ def in_our_words() -> Iterator[None]:
 
 def _passes(error: kafka_errors.KafkaError) -> bool:
     """Whether waiting may be of use."""
-    return isinstance(error, kafka_errors.RetriableError | kafka_errors.BrokerNotAvailableError)
+    return isinstance(error, PASSING)
 
 
 def _is_unsettled(error: kafka_errors.KafkaError) -> bool:

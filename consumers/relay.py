@@ -199,11 +199,16 @@ class Relay:
         chosen = [(stored, e) for stored, e in decoded if self._choice.takes(e)]
         envelopes = [e for _, e in chosen]
         shown = (
-            self._ledger.vault.reveal(envelopes) if self._choice.personal
+            self._revealed(envelopes) if self._choice.personal
             else map(without_personal_data, envelopes)
         )  # fmt: skip
         for (stored, _), envelope in zip(chosen, shown, strict=True):
             yield stored.position, message(stored, envelope)
+
+    def _revealed(self, envelopes: Sequence[Envelope[Any]]) -> list[Envelope[Any]]:
+        """In clear, but for those who were erased since their keys were read."""
+        self._ledger.heed_erasures(envelopes)
+        return self._ledger.vault.reveal(envelopes)
 
     def _move(self, position: int, to: int) -> None:
         self._ledger.log.append([], [Move(self._name, position, to)])

@@ -20,8 +20,7 @@ SENDING = {EmailSent.TYPE: "email", SmsSent.TYPE: "sms"}
 """The types of messages that are judged, each with its channel."""
 
 READS: dict[str, tuple[str, ...]] = {
-    name: fields if name == EmailUnsubscribed.TYPE else (*fields, "legal_basis")
-    for name, fields in consents.READS.items()
+    name: (*fields, "legal_basis") if fields else () for name, fields in consents.READS.items()
 } | dict.fromkeys(SENDING, ("purpose", "campaign"))
 """The fields of `data` that the fold reads, by type. It reads no other type."""
 
@@ -67,14 +66,14 @@ def evolve(state: ConsentHistory, touchpoint: Occurred, rules: object) -> Consen
     if touchpoint.type in SENDING:
         _judge(state, touchpoint)
     elif touchpoint.type in consents.READS:
-        said = _said(touchpoint)
-        state.statements.append(said)
-        consents.note(state.standing, Scope(said.channel, said.purpose), said)
+        for scope in consents.scopes_of(touchpoint, state.standing):
+            said = _said(touchpoint, scope)
+            state.statements.append(said)
+            consents.note(state.standing, scope, said)
     return state
 
 
-def _said(touchpoint: Occurred) -> Said:
-    scope = consents.scope_of(touchpoint)
+def _said(touchpoint: Occurred, scope: Scope) -> Said:
     return Said(
         granted=consents.grants(touchpoint),
         at=touchpoint.at,
@@ -83,7 +82,7 @@ def _said(touchpoint: Occurred) -> Said:
         type=touchpoint.type,
         channel=scope.channel,
         purpose=scope.purpose,
-        # Who unsubscribes names no legal basis.
+        # Who unsubscribes or is erased names no legal basis.
         legal_basis=getattr(touchpoint.data, "legal_basis", None),
     )
 

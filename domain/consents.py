@@ -2,7 +2,7 @@
 
 `any` covers every channel. For a channel and a purpose, the latest statement by occurrence that
 applies decides, whether it named the channel or `any`. Who unsubscribes from an email withdraws
-marketing by email.
+marketing by email. Who is erased withdraws whatever he had said anything about, by every channel.
 """
 
 from typing import Any, NamedTuple, TypeVar, get_args
@@ -13,6 +13,7 @@ from domain.occurred import Occurred
 from schemas.consent import ConsentChannel, ConsentGranted, ConsentWithdrawn
 from schemas.email import EmailUnsubscribed
 from schemas.fields import rfc3339
+from schemas.privacy import PersonErased
 
 ANY = "any"
 CHANNELS = tuple(channel for channel in get_args(ConsentChannel) if channel != ANY)
@@ -25,6 +26,7 @@ READS: dict[str, tuple[str, ...]] = {
     ConsentGranted.TYPE: ("channel", "purpose"),
     ConsentWithdrawn.TYPE: ("channel", "purpose"),
     EmailUnsubscribed.TYPE: (),
+    PersonErased.TYPE: (),
 }
 """The types that state a consent, each with the fields of `data` that say which."""
 
@@ -57,11 +59,16 @@ Standing = dict[str, dict[str, S]]
 Consents = Standing[Statement]
 
 
-def scope_of(touchpoint: Occurred) -> Scope:
-    """What a touchpoint of one of the types in READS is about."""
+def scopes_of(touchpoint: Occurred, consents: Standing[S]) -> list[Scope]:
+    """What a touchpoint of one of the types in READS is about, after what stands already.
+
+    An erasure is about every purpose that was ever named; of what was never said it says nothing.
+    """
+    if touchpoint.type == PersonErased.TYPE:
+        return [Scope(ANY, purpose) for purpose in sorted(consents)]
     if touchpoint.type == EmailUnsubscribed.TYPE:
-        return Scope(EMAIL, MARKETING)
-    return Scope(touchpoint.data.channel, touchpoint.data.purpose)
+        return [Scope(EMAIL, MARKETING)]
+    return [Scope(touchpoint.data.channel, touchpoint.data.purpose)]
 
 
 def grants(touchpoint: Occurred) -> bool:

@@ -158,7 +158,8 @@ def _merge_ticket(state: Customer, touchpoint: Occurred) -> None:
 
 def _state_consent(state: Customer, touchpoint: Occurred) -> None:
     said = consents.statement_of(touchpoint)
-    consents.note(state.consents, consents.scope_of(touchpoint), said)
+    for scope in consents.scopes_of(touchpoint, state.consents):
+        consents.note(state.consents, scope, said)
 
 
 def _answer(state: Customer, touchpoint: Occurred) -> None:

@@ -16,8 +16,13 @@ import msgspec
 
 from ledger.errors import Denied, LedgerError
 from ledger.quarantine import Item, Received
+from ledger.record import GOVERNING
+from ledger.stating import SOURCE
 from ledger.store import Cursor, Store
-from schemas.door import Refused
+from schemas.cost import CostRecorded
+from schemas.door import Refused, parse
+from schemas.identity import CustomerLinked
+from schemas.privacy import PersonalDataViewed, PersonErased
 
 SECRET_PREFIX = "tst_"  # noqa: S105 - by which people and scanners see what has leaked
 SECRET_BYTES = 32
@@ -25,6 +30,10 @@ ID_BYTES = 6
 ANY_SOURCE = "*"
 OWNER = "owner"
 """The role of whoever holds the key file, and has come without a token."""
+NOT_ALLOWED = "not_allowed"
+"""The reason of what a token had no right to report."""
+ONLY_STATED = frozenset({PersonErased.TYPE, PersonalDataViewed.TYPE})
+"""What only Touchstone itself says, once it has done it."""
 
 
 class Right(StrEnum):
@@ -47,6 +56,11 @@ ROLES: dict[str, frozenset[Right]] = {
     "privacy_officer": frozenset({Right.READ, Right.AUDIT, Right.REVEAL, Right.PRIVACY}),
 }
 """What each role may do. docs/SECURITY.md shows the same table, and a test compares the two."""
+
+_BEARING = (Right.OPERATE, Right.PRIVACY)
+_FOR_OPERATORS = GOVERNING - {CustomerLinked.TYPE, CostRecorded.TYPE}
+"""What bears on other facts. A link is held to the identity rules, and is any source's to know; a
+cost is no contact, and bears on nothing."""
 
 
 class NameTaken(LedgerError):
@@ -77,17 +91,32 @@ class Access:
         )
 
     def screened(self, items: Iterable[Item]) -> Iterable[Item]:
-        """What comes through a door; what speaks for another source is refused, and kept."""
-        return items if self.source == ANY_SOURCE else map(self._screened, items)
+        """What comes through a door; what the token has no right to report is refused, and kept."""
+        return items if self.role == OWNER else map(self._screened, items)
 
     def _screened(self, item: Item) -> Item:
         if isinstance(item, Received) and isinstance(item.raw, bytes):
-            source = _source_in(item.raw)
-            if source is not None and source != self.source:
-                return item, Refused(
-                    "not_allowed", "source", "the token may report for another source only"
-                )
+            claim = _claim_in(item.raw)
+            refused = self._refused(claim) if claim is not None else None
+            if refused is not None:
+                return item, refused
         return item
+
+    def _refused(self, claim: "_Claim") -> Refused | None:
+        """Why the token may not report this; None if it may."""
+        if claim.type in ONLY_STATED:
+            return Refused(NOT_ALLOWED, "type", "only Touchstone itself says this")
+        if claim.source == SOURCE:
+            return Refused(NOT_ALLOWED, "source", "no token may report for Touchstone itself")
+        if claim.type in _FOR_OPERATORS and not any(map(self.may, _BEARING)):
+            return Refused(
+                NOT_ALLOWED,
+                "type",
+                f"it bears on other facts: {_in_words(roles_with(_BEARING))}",
+            )
+        if self.source not in (ANY_SOURCE, claim.source):
+            return Refused(NOT_ALLOWED, "source", "the token may report for another source only")
+        return None
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):
@@ -208,16 +237,26 @@ def _digest(secret: str) -> bytes:
     return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).digest()
 
 
-class _Sourced(msgspec.Struct):
+class _Claim(msgspec.Struct):
     source: str
+    type: str = ""
 
 
-_sourced = msgspec.json.Decoder(_Sourced).decode
+_claim = msgspec.json.Decoder(_Claim).decode
 
 
-def _source_in(raw: bytes) -> str | None:
-    """The source that a touchpoint names; None where nothing can be read, which doors refuse."""
+def _claim_in(raw: bytes) -> _Claim | None:
+    """The source and the type that a touchpoint names; None where the door will refuse it.
+
+    What cannot be read at a glance is read as the door reads it, which of two values under one
+    name takes the last, whatever the first was.
+    """
     try:
-        return _sourced(raw).source
-    except msgspec.DecodeError:
+        return _claim(raw)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        pass
+    try:
+        envelope = parse(raw)
+    except Refused:
         return None
+    return _Claim(envelope.source, envelope.type)

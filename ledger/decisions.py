@@ -35,7 +35,7 @@ class Redeemed:
 
 
 class IdTaken(Exception):
-    """Another redemption, with other content, was made under this id."""
+    """Another decision, or one with other content, was recorded under this id."""
 
 
 def redeem(

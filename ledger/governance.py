@@ -1,8 +1,8 @@
 """What bears on other facts: the rules that are known, and the facts that were struck out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from domain.identity import IdentityRules, identity_version
 from domain.occurred import Occurred
@@ -32,12 +32,22 @@ JOINING_TYPES = (CustomerLinked.TYPE, CustomerMerged.TYPE)
 T = TypeVar("T", bound=Occurred)
 
 
+class Assumed(NamedTuple):
+    """A rule or voiding that the log does not have, but is to be taken as known; see `governance`.
+
+    `tokens` are those of the addresses and numbers that a rule of identity blocks.
+    """
+
+    fact: Any
+    tokens: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Governance:
     """The rules and the facts that are struck out, as some part of the log states them.
 
     `undone` are merges that do not join any more, and `joins` says whether any subjects may be
-    one person at all.
+    one person at all. What occurred after `moment` (microseconds since 1970) does not count.
     """
 
     rules: Rules
@@ -47,21 +57,28 @@ class Governance:
     identity: IdentityRules
     undone: frozenset[Identity]
     joins: bool
+    moment: int | None = None
 
     def standing(self, touchpoints: list[T]) -> list[T]:
-        """The touchpoints that count: all that were not voided."""
+        """The touchpoints that count: all that occurred by the moment and were not voided."""
+        if self.moment is not None:
+            touchpoints = [t for t in touchpoints if t.at <= self.moment]
         if not self.voided:
             return touchpoints
         return [t for t in touchpoints if (t.source, t.id) not in self.voided]
 
 
 def governance(
-    until: int, cursor: Cursor, shows: Callable[[int], bool] = lambda at: True
+    until: int,
+    cursor: Cursor,
+    shows: Callable[[int], bool] = lambda at: True,
+    assumed: Sequence[Assumed] = (),
 ) -> Governance:
     """What is known from the facts up to a position.
 
     `shows` may leave out rule facts by their time of occurrence. It leaves out no void: a fact
-    that was recorded in error counts at no moment, whenever that came to light.
+    that was recorded in error counts at no moment, whenever that came to light. What is assumed
+    is known whatever `shows` says, and takes the place of a fact with its source and id.
     """
     rows = cursor.execute(
         "SELECT g.position, e.topic, e.state FROM governing_facts AS g JOIN stored_events AS e "
@@ -70,13 +87,20 @@ def governance(
         (cursor.listed(GOVERNING_TYPES), until),
     ).fetchall()
     facts = [(position, decode(topic, state)) for position, topic, state in rows]
-    voided = voided_by(f for _, f in facts if f.type == TouchpointVoided.TYPE)
-    standing = [(p, f) for p, f in facts if (f.source, f.id) not in voided and shows(f.at)]
-    rules = [f for _, f in standing if f.type in RULE_TYPES]
+    everything = (*(f for _, f in facts), *(one.fact for one in assumed))
+    voided = voided_by(f for f in everything if f.type == TouchpointVoided.TYPE)
+    out = voided | {(one.fact.source, one.fact.id) for one in assumed}
+    standing = [(p, f) for p, f in facts if (f.source, f.id) not in out and shows(f.at)]
+    rules = [f for f in (*(f for _, f in standing), *(a.fact for a in assumed))
+             if f.type in RULE_TYPES]  # fmt: skip
     undone = (f.data for _, f in standing if isinstance(f.data, CustomerUnmerged))
     identity = tuple(
         identity_version(fact, _tokens_at(position, fact.subject, cursor))
         for position, fact in standing
+        if fact.type == IdentityRulesPublished.TYPE
+    ) + tuple(
+        identity_version(fact, tokens)
+        for fact, tokens in assumed
         if fact.type == IdentityRulesPublished.TYPE
     )
     return Governance(

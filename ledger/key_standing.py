@@ -7,6 +7,7 @@ from ledger.keyfile import KeyFile
 from ledger.keyring import KeyStore, Tally
 from ledger.ledger import read_keys_of
 from ledger.masters import fingerprint, master_id
+from ledger.seals.heads import key_id_of, signing_key
 
 IN_USE, COMING, GOING, MISSING = "in use", "coming", "going", "missing"
 """A master wraps new keys; it will; it did, and its keys are being wrapped anew; it is not in the
@@ -26,7 +27,8 @@ class MasterStanding:
 
 @dataclass(frozen=True, slots=True)
 class KeyStanding:
-    """The keys of a ledger, without any of them. `token` and `signing` are fingerprints."""
+    """The keys of a ledger, without any of them. `token` is a fingerprint, `signing` the id by
+    which heads name the key that has signed them."""
 
     ledger_id: str
     masters: list[MasterStanding]
@@ -60,7 +62,7 @@ def key_standing(address: Address) -> KeyStanding:
         masters=masters,
         destroyed=tally.destroyed,
         token=fingerprint("token", keys.token),
-        signing=fingerprint("signing", keys.signing),
+        signing=bytes.fromhex(key_id_of(signing_key(keys.signing).public_key())),
     )
 
 

@@ -90,6 +90,10 @@ class KeyStore(Protocol):
     def returned(self) -> list[str]:
         """The subjects that the ledger has as erased, and whose keys are here all the same."""
 
+    def unrecorded(self) -> list[tuple[str, int]]:
+        """The subjects whose tombstones are here, with when that was done, that the ledger does
+        not have as erased."""
+
     def scrub(self) -> None:
         """Remove what is left on the disk of keys that were replaced or destroyed."""
 
@@ -181,6 +185,11 @@ class Keyring:
                 self.destroy(returned)
             except LedgerError:  # who can do it does, when he opens the ledger
                 self.forget(returned)
+
+    def unrecorded(self) -> list[tuple[str, int]]:
+        """The subjects whose keys were destroyed, with when, in microseconds since 1970, of whom
+        the ledger does not know: it is older than their erasure (see `ledger.tombstones`)."""
+        return self._store.unrecorded()
 
     def forget(self, subjects: Iterable[str]) -> None:
         """Give no key for these subjects in this process any more: they were erased elsewhere."""

@@ -1,19 +1,29 @@
 """A ledger: one log with its keys and its quarantine, opened by its address."""
 
+from collections.abc import Iterable
 from contextlib import closing
+from typing import Any
 from uuid import uuid4
 
 from ledger.address import Address
-from ledger.errors import KeysMissing
+from ledger.errors import KeysMissing, LedgerError
 from ledger.keyfile import KeyFile, create_key_file, read_key_file
 from ledger.keyring import Keyring, KeyStore
 from ledger.log import Clock, Log, system_clock
-from ledger.personal import Vault
+from ledger.personal import Vault, subjects_with_keys
 from ledger.quarantine import Quarantine
+from ledger.redaction import erased_among
+from schemas.envelope import Envelope
 
 
 class Ledger:
-    """An open ledger. Close it, or use it as a context."""
+    """An open ledger. Close it, or use it as a context.
+
+    `unheeded` counts erased subjects of whom only the keys know, and of whom this ledger, which
+    is older than that, still has traces: who opened it may not remove them.
+    """
+
+    unheeded = 0
 
     def __init__(
         self, address: Address, keys: KeyFile, key_store: KeyStore, clock: Clock = system_clock
@@ -26,6 +36,7 @@ class Ledger:
         self.quarantine = Quarantine(self.vault.quarantine_key())
         self.store = address.store()
         self.log = Log(self.store, self.quarantine, clock)
+        self._heed_tombstones()
 
     def __enter__(self) -> "Ledger":
         return self
@@ -36,6 +47,28 @@ class Ledger:
     def close(self) -> None:
         self.store.close()
         self.keyring.close()
+
+    def heed_erasures(self, envelopes: Iterable[Envelope[Any]]) -> None:
+        """Forget the keys to these stored touchpoints whose subjects were erased meanwhile.
+
+        A process that lives long calls it before each `vault.reveal`: it has read keys before,
+        and would go on opening what others cannot open any more.
+        """
+        with self.store.cursor() as cursor:
+            erased = erased_among(subjects_with_keys(envelopes), cursor)
+        self.keyring.forget(erased)
+
+    def _heed_tombstones(self) -> None:
+        """Should others have to do it, they do it when they open the ledger."""
+        unrecorded = self.keyring.unrecorded()
+        if unrecorded:
+            # It builds on an open ledger, and hardly any is worth the time of its import.
+            from ledger.tombstones import heed_tombstones
+
+            try:
+                heed_tombstones(self)
+            except LedgerError:
+                self.unheeded = len(unrecorded)
 
     def _reread_masters(self) -> list[bytes]:
         return read_keys_of(self.address, self.keys.ledger_id).masters

@@ -2,22 +2,15 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import islice
-from typing import Any
 from uuid import uuid4
 
 import msgspec
 
-from ledger.errors import LedgerError
 from ledger.ledger import Ledger
-from ledger.log import Submission
-from ledger.quarantine import Received
-from ledger.record import Recorded, records_of
-from schemas.door import Refused
-from schemas.envelope import Envelope
+from ledger.stating import SOURCE, fact, state
 from schemas.privacy import PersonalDataViewed
 from schemas.subject import kind_of
 
-SOURCE = "touchstone"
 READER = "reader"
 GROUP_LOOKS_MAX = 1_000
 PAGE_LOOKS = 5_000
@@ -43,33 +36,13 @@ def record_looks(
     then nothing may be shown.
     """
     now = ledger.log.clock()
-    envelopes = iter(
-        [_look(reader, of, tuple(sorted(fields)), purpose, now) for of, fields in looks.items()]
+    viewed = (
+        PersonalDataViewed(of=of, fields=tuple(sorted(fields)), purpose=purpose)
+        for of, fields in looks.items()
     )
-    while group := list(islice(envelopes, GROUP_LOOKS_MAX)):
-        _append(ledger, group)
-
-
-def _look(reader: str, of: str, fields: tuple[str, ...], purpose: str, now: int) -> Envelope[Any]:
-    return Envelope(
-        type=PersonalDataViewed.TYPE,
-        at=now,
-        source=SOURCE,
-        id=f"look-{uuid4()}",
-        subject=f"{READER}:{reader}",
-        data=PersonalDataViewed(of=of, fields=fields, purpose=purpose),
-    )
-
-
-def _append(ledger: Ledger, envelopes: list[Envelope[Any]]) -> None:
-    submissions = []
-    for record in records_of(envelopes, ledger.vault):
-        if isinstance(record, Refused):
-            raise LedgerError(f"the look cannot be recorded, so nothing is shown: {record}")
-        submissions.append(Submission(Received(record.state, "look"), record))
-    appended = ledger.log.append(submissions)
-    if not all(isinstance(outcome, Recorded) for outcome in appended.outcomes):
-        raise LedgerError("the look was not recorded, so nothing is shown")
+    facts = (fact(ledger, f"{READER}:{reader}", data, f"look-{uuid4()}", now) for data in viewed)
+    while group := list(islice(facts, GROUP_LOOKS_MAX)):
+        state(ledger, group, "look")
 
 
 class _Data(msgspec.Struct):
@@ -80,6 +53,7 @@ class _Data(msgspec.Struct):
 
 class _Viewed(msgspec.Struct):
     at: int
+    source: str
     subject: str
     data: _Data
 
@@ -103,13 +77,18 @@ def looks_at(ledger: Ledger, subjects: Collection[str]) -> Iterator[Look]:
         with ledger.store.cursor() as cursor:
             parameters = (PersonalDataViewed.TYPE, after, PAGE_LOOKS)
             page = cursor.execute(_PAGE, parameters).fetchall()
-        for position, state in page:
-            viewed = _viewed(state)
-            if viewed.data.of in wanted and kind_of(viewed.subject) == READER:
+        for position, stored in page:
+            viewed = _viewed(stored)
+            if viewed.data.of in wanted and _is_look(viewed):
                 yield _of(position, viewed)
         if len(page) < PAGE_LOOKS:
             return
         after = page[-1][0]
+
+
+def _is_look(viewed: _Viewed) -> bool:
+    """Looks are Touchstone's own to state; another source could claim anybody's."""
+    return viewed.source == SOURCE and kind_of(viewed.subject) == READER
 
 
 def _of(position: int, viewed: _Viewed) -> Look:

@@ -150,10 +150,7 @@ class Vault:
         The data of the returned envelopes are of their own classes again.
         """
         listed = list(envelopes)
-        subjects = {e.subject for e in listed}
-        for envelope in listed:
-            subjects.update(_named_subjects(envelope))
-        keys = self._keyring.find(subjects)
+        keys = self._keyring.find(subjects_with_keys(listed))
         return [_revealed(envelope, keys) for envelope in listed]
 
     def reveal_value(self, ciphertext: str, subject: str, source: str, id: str, path: str) -> Any:  # noqa: A002
@@ -310,6 +307,15 @@ def _at_path(data: dict[str, Any], path: str) -> Any:
     for name in path.split("."):
         here = here[name]
     return here
+
+
+def subjects_with_keys(envelopes: Iterable[Envelope[Any]]) -> set[str]:
+    """The subjects whose keys open what is personal in these stored touchpoints."""
+    subjects = set()
+    for envelope in envelopes:
+        subjects.add(envelope.subject)
+        subjects.update(_named_subjects(envelope))
+    return subjects
 
 
 def _named_subjects(envelope: Envelope[Any]) -> Iterable[str]:

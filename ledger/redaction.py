@@ -25,12 +25,17 @@ def without_erased(records: Sequence[Record], cursor: Cursor) -> list[Record]:
     keyed = {subject for record in records for subject in record.keyed} if some else set()
     if not keyed:
         return list(records)
+    erased = erased_among(keyed, cursor)
+    return [redacted(r, erased) if erased.intersection(r.keyed) else r for r in records]
+
+
+def erased_among(subjects: Collection[str], cursor: Cursor) -> set[str]:
+    """Those of these (stored) subjects that are erased."""
     rows = cursor.execute(
         f"SELECT subject FROM erased_subjects WHERE subject {cursor.AMONG}",
-        (cursor.listed(keyed),),
+        (cursor.listed(subjects),),
     )
-    erased = {subject for (subject,) in rows}
-    return [redacted(r, erased) if erased.intersection(r.keyed) else r for r in records]
+    return {subject for (subject,) in rows}
 
 
 def redacted(record: Record, erased: Collection[str]) -> Record:

@@ -83,6 +83,12 @@ class Cursor(Protocol):
         They come in no order that means anything; the condition must be on the streams.
         """
 
+    def sealed_rows(self, first: int, last: int) -> list[Any]:
+        """What a seal covers of the stored events of these positions, both included, in order.
+
+        Each is a `ledger.seals.leaves.Row`: texts are bytes, as they stand in the store.
+        """
+
     def insert_rows(self, table: str, rows: Iterable[Sequence[Any]]) -> None:
         """Insert rows, all columns in their order, in bulk."""
 
@@ -96,6 +102,9 @@ class Cursor(Protocol):
 
     def be_impatient(self) -> None:
         """Wait for locks for a moment only in this transaction; then Locked is raised."""
+
+    def be_thorough(self) -> None:
+        """What this transaction deletes is overwritten in the file; see `Store.scrub`."""
 
     def analyze(self, table: str) -> None:
         """Tell the database what a table that was filled in bulk looks like."""
@@ -188,6 +197,12 @@ class Store(Protocol):
 
     def listening(self) -> AbstractContextManager[Listening]:
         """A session of its own, for a process that follows the log."""
+
+    def scrub(self) -> None:
+        """Remove what deleted rows have left on the disk, as far as that is in our hands.
+
+        Raises Locked when somebody reads it: then it is to be repeated.
+        """
 
     def close(self) -> None:
         """Give all connections back."""

@@ -1,11 +1,13 @@
 """The loyalty view: what each person has earned, spent and owes, by the rules in the log."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
+from domain.lots import balance
 from domain.loyalty import ONCE_READS, READS, Member, evolve
 from domain.rules import Rules
 from ledger.store import Dialect
-from projections.view import ALWAYS, Column, Figure, View
+from projections.view import ALWAYS, Column, Figure, Momentary, View
 from schemas.registry import BY_TYPE
 
 
@@ -24,6 +26,17 @@ def _programmes(dialect: Dialect) -> str:
     return f"(SELECT count(*) FROM {accounts} AS account)"
 
 
+BALANCE = ("earned", "active", "pending", "spent", "expired", "negative", "outstanding")
+"""What an account comes to at a moment; see domain.lots.Balance."""
+
+
+def _balances(member: Member, moment: int) -> Iterator[tuple[Any, ...]]:
+    """What each of the person's accounts comes to."""
+    for programme, account in sorted(member.programmes.items()):
+        held = balance(account, moment)
+        yield programme, *(getattr(held, name) for name in BALANCE)
+
+
 LOYALTY = View(
     name="loyalty",
     version=1,
@@ -34,4 +47,11 @@ LOYALTY = View(
     wanted=_wanted,
     columns=(Column("anomalies", "anomalies", "integer"),),
     figures=(Figure("programmes", "integer", _programmes),),
+    momentary=(
+        Momentary(
+            "loyalty_balances",
+            (("programme", "TEXT"), *((name, "INTEGER") for name in BALANCE)),
+            _balances,
+        ),
+    ),
 )

@@ -145,6 +145,13 @@ def state_if(ledger: Ledger, view: View, person: str, persons: Persons) -> Any |
         return _folded(view, [person], span, cursor, persons).get(person)
 
 
+def state_under(
+    view: View, key: str, known: Governance, last: int, moment: int, cursor: Cursor
+) -> Any:
+    """The state of a key by the log up to a position, if this were what governs it."""
+    return _folded(view, [key], _Span(known, last, moment), cursor).get(key)
+
+
 def _folded(
     view: View, keys: Sequence[str], span: _Span, cursor: Cursor, persons: Persons | None = None
 ) -> dict[str, Any]:
@@ -175,14 +182,14 @@ def _at_present(
     """
     ahead = [row.key for row in rows if order_in(row)[0] > moment]
     if not ahead:
-        return {row.key: _decoded(view, row.state) for row in rows}
+        return {row.key: decoded(view, row.state) for row in rows}
     waiting = parking.parked(live, cursor)
     again = [key for key in ahead if key not in waiting]
     span = _Span(governance(live.position, cursor), live.position, moment)
     refolded = _folded(view, again, span, cursor)
     without = set(again) - refolded.keys()
     return {
-        row.key: refolded[row.key] if row.key in refolded else _decoded(view, row.state)
+        row.key: refolded[row.key] if row.key in refolded else decoded(view, row.state)
         for row in rows
         if row.key not in without
     }
@@ -223,7 +230,8 @@ def _streams_behind(
     return streams
 
 
-def _decoded(view: View, state: str) -> Any:
+def decoded(view: View, state: str) -> Any:
+    """The state in a row."""
     return msgspec.json.decode(state, type=view.state)
 
 

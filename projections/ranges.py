@@ -14,13 +14,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import wait
 from typing import Any, NamedTuple
 
 from ledger.address import Address
 from ledger.errors import LedgerError
-from ledger.governance import governance
+from ledger.governance import Assumed, Governance, governance
 from ledger.persons import ALONE, Persons, persons_of
 from ledger.store import Cursor
 from projections.filling import write_range
@@ -48,6 +48,31 @@ def ranges_for(until: int) -> int:
 
 
 @dataclass(frozen=True)
+class Scope:
+    """What counts of the log up to a position, for a fold of other than all that there is.
+
+    What occurred after `moment` does not count; what bears on other facts (rules, identity) does
+    not if it occurred after `as_of`. `assumed` are rules that are not in the log. Moments are in
+    microseconds since 1970, and None is no limit.
+    """
+
+    moment: int | None = None
+    as_of: int | None = None
+    assumed: tuple[Assumed, ...] = ()
+
+    def shows(self, at: int) -> bool:
+        return self.as_of is None or at <= self.as_of
+
+    def governance(self, until: int, cursor: Cursor) -> Governance:
+        """What is known in this scope from the facts up to a position."""
+        known = governance(until, cursor, self.shows, self.assumed)
+        return known if self.moment is None else replace(known, moment=self.moment)
+
+
+EVERYTHING = Scope()
+
+
+@dataclass(frozen=True)
 class Plan:
     """What is to be folded: which views, of the log up to which position, in how many ranges."""
 
@@ -59,16 +84,19 @@ class Plan:
     """Generations that whoever folds a range writes it into; none when that is done elsewhere."""
     now: int = 0
     """When the work began (microseconds since 1970)."""
+    scope: Scope = EVERYTHING
 
 
 class Folded(NamedTuple):
     """The rows of one range, by view, with how many touchpoints and what is the latest.
 
-    `rows` is empty where they have been written already.
+    `counted` are those that count in the scope of the plan. `rows` is empty where they have been
+    written already.
     """
 
     number: int
     touchpoints: int
+    counted: int
     latest_at: int | None
     rows: dict[str, tuple[list[Row], list[Failure]]]
 
@@ -81,7 +109,7 @@ class RangeFolder:
         self._store = plan.address.store()
         self._reader = Reader(plan.views)
         with self._store.cursor() as cursor:
-            self._governance = governance(plan.until, cursor)
+            self._governance = plan.scope.governance(plan.until, cursor)
         lanes = LANES if self._store.writes_in_parallel else 1
         self._lanes = ThreadPoolExecutor(lanes)
         self._failed: Exception | None = None
@@ -124,7 +152,7 @@ class RangeFolder:
             with self._store.cursor(write=True, durable=False) as cursor:
                 write_range(plan.into, number, rows, latest, plan.now, cursor)
             rows = {}
-        return Folded(number, len(touchpoints), latest, rows)
+        return Folded(number, len(touchpoints), len(standing), latest, rows)
 
     def _people(
         self, number: int, touchpoints: Sequence[Any], standing: Sequence[Any], cursor: Cursor
@@ -135,7 +163,7 @@ class RangeFolder:
         if not known.joins or not any(view.by_person for view in plan.views):
             return ALONE, NOBODY
         subjects = {touchpoint.subject for touchpoint in touchpoints}
-        persons = persons_of(subjects, known, plan.until, cursor)
+        persons = persons_of(subjects, known, plan.until, cursor, plan.scope.shows)
         first, last = range_bounds(number, plan.ranges)
         here = [person for person, home in persons.homes.items() if first <= home <= last]
         streams = {stream for person in here for stream in persons.streams_of(person)}

@@ -1,9 +1,17 @@
 """The tickets view: how each ticket stands, by its id, whoever spoke of it."""
 
+from collections.abc import Iterator
 from operator import attrgetter
 
-from domain.tickets import READS, Ticket, evolve
-from projections.view import Column, View
+from domain.tickets import READS, STATUSES, Ticket, evolve, seconds_in
+from projections.view import Column, Momentary, View
+
+
+def _times(state: Ticket, moment: int) -> Iterator[tuple[float, ...]]:
+    """How long the ticket has been in each status."""
+    spent = seconds_in(state, moment)
+    yield tuple(spent[status] for status in STATUSES)
+
 
 TICKETS = View(
     name="tickets",
@@ -32,5 +40,8 @@ TICKETS = View(
         Column("internal_comments", "internal_comments", "integer"),
         Column("merged_into", "merged_into"),
         Column("anomalies", "anomalies", "integer"),
+    ),
+    momentary=(
+        Momentary("ticket_seconds", tuple((status, "REAL") for status in STATUSES), _times),
     ),
 )

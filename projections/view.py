@@ -1,6 +1,6 @@
 """What a view states of itself; the engine does all the rest and knows no view by name."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -34,6 +34,18 @@ class Figure(NamedTuple):
     sql: Callable[[Dialect], str]
 
 
+class Momentary(NamedTuple):
+    """A table beside a view's own, of what depends on the moment of asking; a replay writes it.
+
+    `columns` come behind the key, each with its type in SQL; `rows` gives their values, any
+    number of times, from a state and a moment (microseconds since 1970).
+    """
+
+    name: str
+    columns: tuple[tuple[str, str], ...]
+    rows: Callable[[Any, int], Iterable[tuple[Any, ...]]]
+
+
 @dataclass(frozen=True)
 class View:
     """A table that is folded from touchpoints, one row a key.
@@ -48,7 +60,8 @@ class View:
     is restated when a rule is published for the past; of one for the future, what occurred before
     must not take notice, so `wanted` may give nothing an earlier moment than the rule has.
     `columns` are what lists can be narrowed by, and analysts see beside the key; these see
-    `figures` as well. Both may change without a new version: they are not stored.
+    `figures` as well. Both may change without a new version: they are not stored. Nor is what is
+    `momentary`, which only a replay has.
     """
 
     name: str
@@ -60,6 +73,7 @@ class View:
     wanted: Callable[[Rules], Mapping[str, int]] | None = None
     columns: tuple[Column, ...] = ()
     figures: tuple[Figure, ...] = ()
+    momentary: tuple[Momentary, ...] = ()
 
     @property
     def by_person(self) -> bool:

@@ -13,6 +13,8 @@ from pydantic import AfterValidator, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError
 
 PERSONAL_KINDS = ("email", "phone")
+RESERVED_KINDS = ("ledger",)
+"""The ledger's own keys are kept under such names: no touchpoint is about one of these."""
 VALUE_CHARACTERS_MAX = 200
 STREAMS = UUID("5d1f3c52-9a3e-5b0e-8f0e-6b0f2f0a7c11")
 """The UUIDv5 namespace of streams. Part of the storage format: never change it."""
@@ -31,7 +33,7 @@ class SubjectKind:
 
 
 def _valid(subject: str) -> str:
-    if not _SUBJECT.fullmatch(subject):
+    if not _SUBJECT.fullmatch(subject) or kind_of(subject) in RESERVED_KINDS:
         raise PydanticCustomError(
             "subject", "expected a subject such as customer:42 (a kind, a colon, a value)"
         )

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from cli import exits
 from cli.asking import cut_options, limit_option, person_named, since_option, until_option
+from cli.boards import boards
 from cli.exits import NotFound
 from cli.moments import shown_date, shown_iso
 from cli.output import Column, Record, clean
@@ -26,7 +27,7 @@ from domain.consent_history import (
 from domain.consents import CHANNELS, GRANTED
 from ledger.ledger import Ledger
 from projections.consents import CONSENTS
-from projections.query import Cut, state_of, walk
+from projections.query import Cut, state_of
 from schemas.consent import ConsentPurpose
 
 INTERVAL_FIELDS = (
@@ -146,6 +147,7 @@ def _verdict(record: Record, zone: tzinfo) -> Text:
     help="Only this channel (may be repeated).",
 )  # fmt: skip
 @limit_option
+@cut_options
 @reveal_option
 @pass_session
 def violations(
@@ -155,15 +157,18 @@ def violations(
     until: int | None,
     channels: tuple[str, ...],
     limit: int | None,
+    cut: Cut,
     reveal: str | None,
 ) -> None:
     """List the marketing that was sent without consent.
 
     Each message is there once, judged by what had been said when it was sent, as far as that is
-    known now: a withdrawal that arrives late makes violations of what was sent after it.
+    known now: a withdrawal that arrives late makes violations of what was sent after it. With
+    --known-at it is judged by what was known then; the whole log is folded for it.
     """
     with session.ledger() as ledger:
-        warn_if_behind(session, ledger)
+        if cut.now:
+            warn_if_behind(session, ledger)
         sight = sight_of(session, ledger, reveal)
 
         def is_wanted(found: Violation) -> bool:
@@ -173,13 +178,14 @@ def violations(
                 and (not channels or found.channel in channels)
             )
 
-        every = (
-            (found, person)
-            for person, history in walk(ledger, CONSENTS)
-            for found in history.violations
-            if is_wanted(found)
-        )
-        listed = sorted(every, key=_place) if limit is None else nsmallest(limit, every, key=_place)
+        with boards(session, ledger, (CONSENTS,), cut) as folded:
+            every = (
+                (found, person)
+                for person, history in folded.walk(CONSENTS)
+                for found in history.violations
+                if is_wanted(found)
+            )
+            listed = sorted(every, key=_place) if limit is None else nsmallest(limit, every, _place)
         session.printer.records(
             sight.on_record(_violations(listed, sight)),
             _violation_columns(session.zone),

@@ -1,6 +1,8 @@
 """`touchstone customer`: who is known, the 360° view of one of them, and his timeline."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -18,8 +20,11 @@ from cli.asking import (
     type_option,
     until_option,
 )
+from cli.boards import boards
 from cli.commands import identity
+from cli.commands.diff import diff_command
 from cli.commands.erase import erase_command
+from cli.commands.explain import customer_explain
 from cli.commands.export import export_command
 from cli.exits import NotFound
 from cli.moments import shown_date, shown_iso
@@ -34,7 +39,7 @@ from domain.tickets import Ticket
 from ledger.ledger import Ledger
 from ledger.looks import Look, looks_at
 from projections.customers import CUSTOMERS
-from projections.query import Cut, Told, persons_at, states_of, subjects_of, timeline, walk
+from projections.query import Cut, Told, persons_at, states_of, subjects_of, timeline
 from projections.tickets import TICKETS
 from schemas.fields import rfc3339
 from schemas.registry import BY_TYPE
@@ -46,6 +51,8 @@ Examples:
   touchstone customer show customer:42
   touchstone customer show customer:42 --as-of 2026-03-01
   touchstone customer timeline customer:42 --channel email -n 20
+  touchstone customer explain customer:42 orders.net
+  touchstone customer diff customer:42 --from -30d
 """
 
 
@@ -59,6 +66,8 @@ for _other in (
     identity.unmerge_command,
     identity.identities,
     identity.suggest,
+    customer_explain,
+    diff_command,
     erase_command,
     export_command,
 ):
@@ -70,18 +79,28 @@ for _other in (
     "--find", metavar="EMAIL|PHONE", help="Only those who were seen with this address or number."
 )
 @limit_option
+@cut_options
 @reveal_option
 @pass_session
-def list_(session: Session, /, find: str | None, limit: int | None, reveal: str | None) -> None:
-    """List customers, or find one by address or number."""
-    with session.ledger() as ledger:
-        warn_if_behind(session, ledger)
+def list_(
+    session: Session, /, find: str | None, limit: int | None, cut: Cut, reveal: str | None
+) -> None:
+    """List customers, or find one by address or number.
+
+    The list of another time than now is folded from the whole log.
+    """
+    with session.ledger() as ledger, ExitStack() as kept:
+        if cut.now:
+            warn_if_behind(session, ledger)
         sight = sight_of(session, ledger, reveal)
         if find is None:
-            found: Iterable[tuple[str, Customer]] = walk(ledger, CUSTOMERS)
+            board = kept.enter_context(boards(session, ledger, (CUSTOMERS, TICKETS), cut))
+            found: Iterable[tuple[str, Customer]] = board.walk(CUSTOMERS)
+            tickets_of = partial(board.states_of, TICKETS)
             empty = "no customers yet: `touchstone append FILE` brings some in"
         else:
-            found = _found(ledger, search_token(ledger, find))
+            found = _found(ledger, search_token(ledger, find), cut)
+            tickets_of = partial(states_of, ledger, TICKETS, cut=cut)
             empty = "nobody was seen with this address or number"
         columns = [
             Column("customer", lambda r: r["customer"], wraps=True, characters_min=12),
@@ -93,20 +112,25 @@ def list_(session: Session, /, find: str | None, limit: int | None, reveal: str 
             Column("net", lambda r: portrait.amounts(r["net"]), number=True, wraps=True),
             Column("open", lambda r: r["tickets_open"], number=True),
         ]
-        records = sight.on_record(_entries(ledger, islice(found, limit), sight))
+        entries = _entries(ledger, islice(found, limit), tickets_of, cut, sight)
+        records = sight.on_record(entries)
         session.printer.records(records, columns, empty)
 
 
-def _found(ledger: Ledger, token: str) -> Iterator[tuple[str, Customer]]:
-    """The person of the address itself, and those with whom it was seen."""
+def _found(ledger: Ledger, token: str, cut: Cut) -> Iterator[tuple[str, Customer]]:
+    """The person of the address itself, and those with whom it was ever seen."""
     subjects = [token, *ledger.log.subjects_with(token)]
-    persons = sorted({*map(persons_at(ledger, subjects).person_of, subjects)})
-    states = states_of(ledger, CUSTOMERS, persons)
+    persons = sorted({*map(persons_at(ledger, subjects, cut).person_of, subjects)})
+    states = states_of(ledger, CUSTOMERS, persons, cut)
     return ((person, states[person]) for person in persons if person in states)
 
 
 def _entries(
-    ledger: Ledger, found: Iterable[tuple[str, Customer]], sight: Sight
+    ledger: Ledger,
+    found: Iterable[tuple[str, Customer]],
+    tickets_of: Callable[[list[str]], dict[str, Ticket]],
+    cut: Cut,
+    sight: Sight,
 ) -> Iterator[Record]:
     """The lines of the list; what is not in a customer's own row is looked up for many at once."""
     rest = iter(found)
@@ -115,8 +139,8 @@ def _entries(
         stated = [state.traits["name"].subject for _, state in page if "name" in state.traits]
         sight.fetch_keys(stated)
         named = {ticket_id for _, state in page for ticket_id in state.tickets}
-        board: dict[str, Ticket] = states_of(ledger, TICKETS, sorted(named))
-        persons = persons_at(ledger, names)
+        board = tickets_of(sorted(named))
+        persons = persons_at(ledger, names, cut)
         for person, state in page:
             told = [board[ticket_id] for ticket_id in state.tickets if ticket_id in board]
             known = tickets.counts(told, persons.subjects_of(person))

@@ -16,9 +16,10 @@ from cli.output import Record, clean
 from cli.revealing import Masked
 from cli.session import Session, bring_up_to_date, pass_session
 from ledger.erasure import Erased, Plan, erase, plan_erasure
-from ledger.errors import Locked
+from ledger.errors import LedgerError, Locked
 from ledger.ledger import Ledger
 from ledger.persons import Persons
+from ledger.seals.sealing import seal
 from projections.forgetting import forget_old_tables
 from projections.query import NOW, persons_at
 from projections.registry import PROJECTIONS
@@ -56,7 +57,7 @@ def erase_command(
 
     The keys of all that is this person are destroyed. Counts, sums and times stay, and name
     nobody. What comes later for the person is recorded without anything personal. It cannot be
-    taken back; a certificate says what was done.
+    taken back; a certificate says what was done, with the signed heads of the log before and after.
     """
     with session.ledger() as ledger:
         person = person_named(session, ledger, subject)
@@ -67,11 +68,14 @@ def erase_command(
             return exits.DONE
         _agree(session, subject, confirm, plan)
         before = _remains(ledger, plan)
+        sealed_before = _sealed(session, ledger)
         erased = erase(ledger, plan, reason, f"erasure-{uuid4()}")
+        sealed_after = _sealed_after(session, ledger)
         generations = _forget(session, ledger)
         bring_up_to_date(session, ledger)
         after = _remains(ledger, plan)
         record = _certificate(erased, reason, generations, before, after)
+        record |= {"seal_before": sealed_before, "seal_after": sealed_after}
         session.printer.record(record, lambda: _page("CERTIFICATE OF ERASURE", record))
         if before != after:
             session.complain("counts or sums have changed meanwhile: see `unchanged`")
@@ -92,6 +96,21 @@ def _agree(session: Session, subject: str, confirm: str | None, plan: Plan) -> N
         raise click.UsageError("without a terminal this needs --confirm with the same subject")
     if confirm != subject:
         raise click.UsageError("the subject that was confirmed is another one; nothing was erased")
+
+
+def _sealed(session: Session, ledger: Ledger) -> Record:
+    """The log as it is now, signed. Raises Locked while another process seals it."""
+    with session.progress() as report:
+        return seal(ledger, report).document()
+
+
+def _sealed_after(session: Session, ledger: Ledger) -> Record | None:
+    """The same behind an erasure, of which the certificate is to be told whatever happens."""
+    try:
+        return _sealed(session, ledger)
+    except LedgerError as error:
+        session.complain(f"the person is erased, but the log was not sealed after it: {error}")
+        return None
 
 
 def _forget(session: Session, ledger: Ledger) -> int:
@@ -127,6 +146,7 @@ def _certificate(
 ) -> Record:
     return {
         "certificate_id": erased.certificate_id,
+        "again": erased.again,
         "erased_at": rfc3339(erased.erased_at),
         "reason": reason,
         "position": erased.position,

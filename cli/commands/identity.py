@@ -22,7 +22,18 @@ from cli.session import (
     pass_session,
 )
 from domain.identity import Joined
-from ledger.joining import WhatIf, merge, told, try_merge, try_unmerge, unmerge
+from ledger.joining import (
+    Decided,
+    WhatIf,
+    merge,
+    merged_before,
+    persons_then,
+    told,
+    try_merge,
+    try_unmerge,
+    unmerge,
+    unmerged_before,
+)
 from ledger.ledger import Ledger
 from ledger.persons import Persons
 from ledger.suggesting import suggestions
@@ -89,6 +100,10 @@ def merge_command(
     """
     with session.ledger() as ledger:
         one, two = stored_subject(ledger, subject), stored_subject(ledger, other)
+        if id_ and not dry_run:
+            known = merged_before(ledger, one, two, reason, id_)
+            if known is not None:
+                return _show_merge(session, ledger, known, id_, (one, two))
         what_if = try_merge(ledger, one, two)
         if dry_run:
             return _show_what_if(session, ledger, what_if, (one, two), reveal)
@@ -98,16 +113,28 @@ def merge_command(
         if not agreed(session, f"Make {subject} and {other} one customer?", yes=yes):
             return exits.FAILED
         name = id_ or f"merge-{uuid4()}"
-        position = merge(ledger, one, two, reason, name)
+        decided = merge(ledger, one, two, reason, name)
         if not no_follow:
             bring_up_to_date(session, ledger)
-        person = what_if.then.person_of(one)
-        subjects = what_if.then.subjects_of(person)
-        record = {
-            "merge_id": name, "position": position, "customer": person, "subjects": list(subjects),
-        }  # fmt: skip
-        line = f"{clean(subject)} and {clean(other)} are {clean(person)} ({name})"
-        session.printer.record(record, lambda: [Text(line)])
+        return _show_merge(session, ledger, decided, name, (one, two))
+
+
+def _show_merge(
+    session: Session, ledger: Ledger, decided: Decided, name: str, subjects: tuple[str, str]
+) -> int:
+    """What a merge came to when it was recorded, which is the same however often it is asked."""
+    (position,) = decided.positions
+    persons = persons_then(ledger, subjects, position)
+    person = persons.person_of(subjects[0])
+    record = {
+        "merge_id": name, "position": position, "customer": person,
+        "subjects": list(persons.subjects_of(person)), "again": decided.again,
+    }  # fmt: skip
+    one, two = map(clean, subjects)
+    said = f"{one} and {two} are {clean(person)} ({clean(name)})"
+    if decided.again:
+        said = f"{clean(name)} was recorded before, at position {position:,}"
+    session.printer.record(record, lambda: [Text(said)])
     return exits.DONE
 
 
@@ -140,6 +167,10 @@ def unmerge_command(
     with session.ledger() as ledger:
         one, two = stored_subject(ledger, subject), stored_subject(ledger, other)
         named = (merge_source, merge_id) if merge_id else None
+        if id_ and not dry_run:
+            known = unmerged_before(ledger, one, two, reason, id_, named)
+            if known is not None:
+                return _show_unmerge(session, ledger, known, id_, (one, two))
         parting = try_unmerge(ledger, one, two, named)
         for join in parting.still:
             session.note(f"note: they stay one person by {told(join)}")
@@ -148,18 +179,32 @@ def unmerge_command(
         if not agreed(session, f"Part {subject} from {other}?", yes=yes):
             return exits.FAILED
         name = id_ or f"unmerge-{uuid4()}"
-        positions = unmerge(ledger, one, two, parting, reason, name)
+        decided = unmerge(ledger, one, two, parting, reason, name)
         if not no_follow:
             bring_up_to_date(session, ledger)
-        then = parting.what_if.then
-        record = {
-            "unmerge_id": name,
-            "positions": positions,
-            "undone": [{"source": t.identity[0], "id": t.identity[1]} for t in parting.undone],
-            "customers": sorted({then.person_of(one), then.person_of(two)}),
-        }
-        line = f"{counted(len(positions), 'fact')} undone: they are two customers again"
-        session.printer.record(record, lambda: [Text(line)])
+        return _show_unmerge(session, ledger, decided, name, (one, two))
+
+
+def _show_unmerge(
+    session: Session, ledger: Ledger, decided: Decided, name: str, subjects: tuple[str, str]
+) -> int:
+    """What an unmerge came to when it was recorded."""
+    persons = persons_then(ledger, subjects, decided.positions[-1])
+    customers = sorted({persons.person_of(subject) for subject in subjects})
+    record = {
+        "unmerge_id": name,
+        "positions": decided.positions,
+        "undone": [{"source": source, "id": id_} for source, id_ in decided.undone],
+        "customers": customers,
+        "again": decided.again,
+    }
+    facts = counted(len(decided.positions), "fact")
+    said = f"{facts} undone"
+    if len(customers) > 1:
+        said += ": they are two customers again"
+    if decided.again:
+        said = f"{clean(name)} was recorded before, at position {decided.positions[0]:,}"
+    session.printer.record(record, lambda: [Text(said)])
     return exits.DONE
 
 

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from cli import exits
 from cli.asking import limit_option, since_option, type_option, until_option
+from cli.commands.voiding import void_command
 from cli.exits import NotFound
 from cli.log_reading import Filter, read, shown
 from cli.moments import shown_iso
@@ -44,12 +45,16 @@ Examples:
   touchstone log show 1001 --source shop
   touchstone log tail --follow
   touchstone log export all.ndjson
+  touchstone log void 1001 --source shop --reason "a test order" --dry-run
 """
 
 
 @click.group(epilog=EXAMPLES)
 def command() -> None:
-    """The log itself: list, show, tail, export."""
+    """The log itself: list, show, tail, export, void."""
+
+
+command.add_command(void_command)
 
 
 def filter_options(function: Callable[..., Any]) -> Callable[..., Any]:

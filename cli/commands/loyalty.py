@@ -18,6 +18,8 @@ from cli.asking import (
     stored_subject,
     until_option,
 )
+from cli.commands import simulate
+from cli.commands.explain import loyalty_explain
 from cli.moments import shown_iso
 from cli.movements import balance_record, movement_record
 from cli.output import Column, Record, clean
@@ -47,6 +49,7 @@ EXAMPLES = """\b
 Examples:
   touchstone loyalty balance customer:42
   touchstone loyalty statement customer:42 --since 2026-01-01
+  touchstone loyalty explain customer:42 active
   touchstone loyalty redeem customer:42 500 --reward "free delivery"
   touchstone loyalty rules
 """
@@ -58,7 +61,11 @@ programme_option = click.option(
 
 @click.group(epilog=EXAMPLES)
 def command() -> None:
-    """Points: balance, statement, redeem, rules."""
+    """Points: balance, statement, explain, redeem, rules, simulate."""
+
+
+command.add_command(simulate.command)
+command.add_command(loyalty_explain)
 
 
 def _chosen_programme(member: Member, known: Rules, asked: str | None) -> str:

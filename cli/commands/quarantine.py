@@ -13,12 +13,14 @@ from cli.output import Column, Record, json_lines
 from cli.receipts import as_record, receipt_table
 from cli.revealing import Revealed, reveal_option
 from cli.session import Session, bring_up_to_date, confirm, no_follow_option, pass_session
+from ledger.access import NOT_ALLOWED
 from ledger.ledger import Ledger
 from ledger.mapping import MappingInvalid, load_mapping
 from ledger.quarantine import DISCARDED, RECORDED, WAITING, Entry, Received
 from ledger.receipt import Receipt
 from ledger.retrying import retry
 from schemas.fields import rfc3339
+from schemas.wording import counted
 
 STATUSES = (WAITING, RECORDED, DISCARDED)
 KIND = "quarantine"
@@ -170,7 +172,10 @@ def retry_(
     mapping_path: Path | None,
     no_follow: bool,
 ) -> int:
-    """Take entries in again, with the time that they came with. What still fails keeps waiting."""
+    """Take entries in again, with the time that they came with. What still fails keeps waiting.
+
+    --all passes over what a token had no right to report: name such entries by their numbers.
+    """
     if every == bool(numbers):
         raise click.UsageError("either name the entries or say --all")
     try:
@@ -179,7 +184,8 @@ def retry_(
         raise click.UsageError(str(error)) from None
     with session.ledger() as ledger:
         receipt = Receipt(head=ledger.log.head().position)
-        for entry in _entries(ledger, numbers, every):
+        entries = _entries(ledger, numbers, every)
+        for entry in _but_not_allowed(session, entries) if every else entries:
             retried = retry(ledger, entry, mapping)
             receipt += retried.receipt
             if retried.refused:
@@ -199,6 +205,18 @@ def _entries(ledger: Ledger, numbers: tuple[int, ...], every: bool) -> list[Entr
         if entry is None or entry.status != WAITING:
             raise exits.NotFound(f"no entry {number} waits in quarantine")
     return [entry for _, entry in found if entry is not None]
+
+
+def _but_not_allowed(session: Session, entries: list[Entry]) -> list[Entry]:
+    """Those that a door refused for what they are. What a token had no right to is passed over,
+    and said so: taken in with all the others it would have got round the token."""
+    rest = [entry for entry in entries if entry.reason != NOT_ALLOWED]
+    if passed := len(entries) - len(rest):
+        session.complain(
+            f"{counted(passed, 'entry', 'entries')} passed over, which a token had no right to "
+            "report: name them by number to take them in all the same"
+        )
+    return rest
 
 
 @command.command()

@@ -11,6 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.asking import cut_options, limit_option, moment_of, person_named
+from cli.boards import boards
+from cli.commands.explain import ticket_explain
 from cli.exits import NotFound
 from cli.moments import shown_date, shown_iso
 from cli.output import Column, Record, clean
@@ -19,7 +21,7 @@ from cli.session import Session, pass_session, warn_if_behind
 from cli.telling import TIMELINE_COLUMNS, TIMELINE_FIELDS, days, timeline_records
 from domain import tickets
 from domain.tickets import RESOLVED, STATUSES, Ticket
-from projections.query import Cut, history, state_of, subjects_of, walk
+from projections.query import Cut, history, state_of, subjects_of
 from projections.tickets import TICKETS
 from schemas.ticket import Priority
 from schemas.wording import lasting
@@ -34,14 +36,19 @@ EXAMPLES = """\b
 Examples:
   touchstone ticket list --open --priority urgent --priority high
   touchstone ticket list --customer email:ana@example.com
+  touchstone ticket list --open --as-of -30d
   touchstone ticket show T-1 --as-of 2026-03-01
   touchstone ticket history T-1
+  touchstone ticket explain T-1 status
 """
 
 
 @click.group(epilog=EXAMPLES)
 def command() -> None:
-    """Tickets: the board, one ticket, its history."""
+    """Tickets: the board, one ticket, its history, and why."""
+
+
+command.add_command(ticket_explain)
 
 
 @command.command("list")
@@ -57,6 +64,7 @@ def command() -> None:
 @click.option("--customer", metavar="SUBJECT", help="Only the tickets of this customer.")
 @click.option("--open", "only_open", is_flag=True, help="Only what is not solved or closed.")
 @limit_option
+@cut_options
 @reveal_option
 @pass_session
 def list_(
@@ -68,18 +76,21 @@ def list_(
     customer: str | None,
     only_open: bool,
     limit: int | None,
+    cut: Cut,
     reveal: str | None,
 ) -> None:
     """List tickets, the most urgent first.
 
-    Of those that are equally urgent the oldest comes first.
+    Of those that are equally urgent the oldest comes first. The board of another time than now
+    is folded from the whole log.
     """
     with session.ledger() as ledger:
-        warn_if_behind(session, ledger)
+        if cut.now:
+            warn_if_behind(session, ledger)
         sight = sight_of(session, ledger, reveal)
         subjects: tuple[str, ...] = ()
         if customer:
-            subjects = subjects_of(ledger, person_named(session, ledger, customer))
+            subjects = subjects_of(ledger, person_named(session, ledger, customer, cut), cut)
 
         def is_wanted(ticket: Ticket) -> bool:
             return (
@@ -90,10 +101,11 @@ def list_(
                 and not (only_open and ticket.status in RESOLVED)
             )
 
-        found = (ticket for _, ticket in walk(ledger, TICKETS) if is_wanted(ticket))
-        board = sorted(found, key=_rank) if limit is None else nsmallest(limit, found, key=_rank)
+        with boards(session, ledger, (TICKETS,), cut) as folded:
+            found = (ticket for _, ticket in folded.walk(TICKETS) if is_wanted(ticket))
+            ranked = sorted(found, key=_rank) if limit is None else nsmallest(limit, found, _rank)
         session.printer.records(
-            sight.on_record(_entries(board, ledger.log.clock(), sight)),
+            sight.on_record(_entries(ranked, moment_of(ledger, cut), sight)),
             _columns(session.zone),
             "no tickets that fit",
         )

@@ -114,6 +114,13 @@ TABLES = (
         list[tuple[str, str, str, str, bytes, int, int | None, int | None]],
         ("id",), ("",),
     ),
+    Table(
+        "leaf_hashes", ("first", "hashes"), list[tuple[int, bytes]], ("first",), (0,),
+    ),
+    Table(
+        "seals", ("number", "size", "root", "roots", "sealed_at", "key_id", "signature"),
+        list[tuple[int, int, bytes, bytes, int, str, bytes]], ("number",), (0,),
+    ),
     QUARANTINE,
     Table(
         "quarantine_parts", ("entry", "number", "bytes"), list[tuple[int, int, bytes]],

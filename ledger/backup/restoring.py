@@ -19,6 +19,7 @@ from ledger.ledger import open_ledger
 from ledger.log import Head
 from ledger.progress import Report
 from ledger.store import Cursor, Recorder
+from ledger.tombstones import heed_tombstones
 
 _BY_NAME = {table.name: table for table in TABLES}
 _DECODERS = {table.name: msgspec.msgpack.Decoder(table.rows) for table in TABLES}
@@ -74,7 +75,8 @@ class Restoring:
                 head = _Carrying(self._archive, self._header, recorder, cursor).run(report, stop)
         finally:
             store.close()
-        open_ledger(self._address).close()  # no key of an erased subject stays
+        with open_ledger(self._address) as restored:  # no key of an erased subject stays
+            heed_tombstones(restored)  # nor what an old backup has of one; this time it must
         return Restored(head, missing)
 
     def _read_header(self) -> LedgerHeader:

@@ -41,6 +41,13 @@ _LENGTH = struct.Struct("!i").pack
 _COLUMNS = struct.Struct("!h").pack
 _NULL = _LENGTH(-1)
 
+_SEALED_ROWS = """
+SELECT notification_id, recorded_at, originator_version, convert_to(topic, 'UTF8'),
+convert_to(source, 'UTF8'), convert_to(id, 'UTF8'),
+convert_to(encode(uuid_send(originator_id), 'hex'), 'UTF8'), digest, state
+FROM stored_events WHERE notification_id BETWEEN ? AND ? ORDER BY notification_id
+"""
+
 
 class PostgresCursor(psycopg.Cursor[TupleRow]):
     """A cursor with the words of `ledger.store.Cursor`: lists are arrays, bulk goes by COPY."""
@@ -91,6 +98,9 @@ class PostgresCursor(psycopg.Cursor[TupleRow]):
         pieces = (result.get_value(row, 0) for row in range(result.ntuples))
         return [piece for piece in pieces if piece is not None]
 
+    def sealed_rows(self, first: int, last: int) -> list[Any]:
+        return self.execute(_SEALED_ROWS, (first, last)).fetchall()
+
     def insert_rows(self, table: str, rows: Iterable[Sequence[Any]]) -> None:
         self.copy_in(table, map(packed_row, rows))
 
@@ -119,6 +129,9 @@ class PostgresCursor(psycopg.Cursor[TupleRow]):
 
     def be_impatient(self) -> None:
         self.execute(f"SET LOCAL lock_timeout = '{IMPATIENT_MILLISECONDS}ms'")
+
+    def be_thorough(self) -> None:
+        """Nothing to do: what is deleted is vacuumed afterwards."""
 
     def analyze(self, table: str) -> None:
         self.execute(f"ANALYZE {table}")

@@ -22,6 +22,10 @@ CREATE TABLE IF NOT EXISTS subject_keys (
     created_at bigint NOT NULL
 )
 """
+_TOMBSTONES = """
+CREATE INDEX IF NOT EXISTS tombstones ON subject_keys (subject) WHERE wrapped = ''
+"""
+"""So that every opening of a ledger can ask for them."""
 _PAGE = """
 SELECT subject, wrapped, created_at FROM subject_keys WHERE subject > %s ORDER BY subject LIMIT %s
 """
@@ -90,6 +94,7 @@ class PostgresKeyStore:
         with self._transaction() as connection:
             make_schema(connection, self._schema)
             connection.execute(_TABLE)
+            connection.execute(_TOMBSTONES)
 
     def check(self) -> None:
         """See `ledger.keyring.KeyStore`; a backup of the ledger's schema alone is without them."""
@@ -166,6 +171,15 @@ class PostgresKeyStore:
             (),
         )
         return [subject for (subject,) in rows]
+
+    def unrecorded(self) -> list[tuple[str, int]]:
+        rows = self._execute(
+            "SELECT subject, created_at FROM subject_keys WHERE wrapped = '' AND NOT EXISTS "
+            f"(SELECT FROM {self._ledger_schema}.erased_subjects AS e "
+            "WHERE e.subject = subject_keys.subject)",
+            (),
+        )
+        return [(subject, at) for subject, at in rows]
 
     def tally(self) -> Tally:
         rows = self._execute(_TALLY, ()) if self._is_there() else []

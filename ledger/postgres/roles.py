@@ -11,6 +11,7 @@ _FACTS = (
     "stored_events, governing_facts, search_tokens, ties, erased_subjects, "
     "quarantine, quarantine_parts"
 )
+_SEALS = "leaf_hashes, seals"
 _VIEWS = "generations, rebuilt_ranges, parked"
 _STATEMENTS = (
     *(
@@ -32,6 +33,7 @@ _STATEMENTS = (
     "GRANT INSERT, UPDATE ON tracking TO {writer}, {operator}",
     "GRANT DELETE ON tracking TO {operator}",
     f"GRANT INSERT, UPDATE, DELETE ON {_VIEWS} TO {{operator}}",
+    f"GRANT INSERT ON {_SEALS} TO {{operator}}",
     "GRANT CREATE ON SCHEMA {schema} TO {operator}",
     "ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} "
     "GRANT SELECT ON TABLES TO {reader}, {writer}, {operator}",

@@ -132,6 +132,15 @@ class PostgresStore(PostgresDatastore):
         except psycopg.Error as error:
             raise in_our_words(error, self._place) from error
 
+    def scrub(self) -> None:
+        """See `ledger.store.Store`; whoever does not own the tables leaves it to autovacuum."""
+        try:
+            with psycopg.connect(self._conninfo, autocommit=True) as connection:
+                connection.execute("SET client_min_messages = error")
+                connection.execute("VACUUM (SKIP_LOCKED) quarantine_parts, search_tokens, ties")
+        except psycopg.Error as error:
+            raise in_our_words(error, self._place) from error
+
     def listening(self) -> AbstractContextManager[PostgresListening]:
         """See `ledger.store.Store`; it has a connection of its own."""
         return listening(self._conninfo, self.schema, self._place)

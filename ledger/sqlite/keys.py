@@ -19,6 +19,10 @@ CREATE TABLE IF NOT EXISTS subject_keys (
     created_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID
 """
+_TOMBSTONES = """
+CREATE INDEX IF NOT EXISTS tombstones ON subject_keys (subject) WHERE length(wrapped) = 0
+"""
+"""So that every opening of a ledger can ask for them."""
 _DESTROY = """
 INSERT INTO subject_keys VALUES (?, x'', ?) ON CONFLICT (subject) DO UPDATE
 SET wrapped = excluded.wrapped, created_at = excluded.created_at WHERE length(wrapped) > 0
@@ -53,6 +57,7 @@ class SQLiteKeyStore:
         """Make the empty file (mode 0600)."""
         os.close(os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o600))
         self._open().execute(_TABLE)
+        self._open().execute(_TOMBSTONES)
 
     def check(self) -> None:
         if not self._path.is_file():
@@ -140,6 +145,19 @@ class SQLiteKeyStore:
         with closing(sqlite3.connect(self._ledger_path, timeout=60)) as ledger:
             erased = [s for (s,) in ledger.execute("SELECT subject FROM erased_subjects")]
         return [subject for subject, wrapped in self.find(erased) if wrapped] if erased else []
+
+    def unrecorded(self) -> list[tuple[str, int]]:
+        """See `ledger.keyring.KeyStore`; tombstones are read first, since they come last."""
+        gone = (
+            self._open()
+            .execute("SELECT subject, created_at FROM subject_keys WHERE length(wrapped) = 0")
+            .fetchall()
+        )
+        if not gone:
+            return []
+        with closing(sqlite3.connect(self._ledger_path, timeout=60)) as ledger:
+            erased = {s for (s,) in ledger.execute("SELECT subject FROM erased_subjects")}
+        return [(subject, at) for subject, at in gone if subject not in erased]
 
     def tally(self) -> Tally:
         rows = self._open().execute(_TALLY).fetchall()

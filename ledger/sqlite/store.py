@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 from eventsourcing.persistence import OperationalError
@@ -19,6 +19,9 @@ from ledger.sqlite.connections import (
 )
 from ledger.sqlite.listening import SQLiteListening, listening, lock, lock_file
 from ledger.sqlite.recorder import SQLiteRecorder
+
+SCRUB_SECONDS_MAX = 10
+"""How long readers are waited for before what was removed is left on the disk for now."""
 
 
 class SQLiteStore(SQLiteDatastore):
@@ -65,6 +68,17 @@ class SQLiteStore(SQLiteDatastore):
             if not lock(file):
                 raise Locked(f"a {name} of this ledger is under way")
             yield
+
+    def scrub(self) -> None:
+        """See `ledger.store.Store`: what `be_thorough` has overwritten is brought into the file,
+        and the WAL, which still has the old pages, is emptied."""
+        with closing(sqlite3.connect(self.path, timeout=SCRUB_SECONDS_MAX)) as connection:
+            (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            raise Locked(
+                f"{self.path} is being read: what was removed is still on the disk; run the same "
+                "command again"
+            )
 
     def listening(self) -> AbstractContextManager[SQLiteListening]:
         """See `ledger.store.Store`; here it looks at the head, and locks files."""

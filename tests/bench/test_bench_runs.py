@@ -11,10 +11,11 @@ from bench.kafka import APPEND_ALONE, ours_of, reading_of, results_of
 from bench.measuring import Goal, Line, Result, alternately, compared
 from bench.memory import PROCESSES
 from bench.report import Report
+from bench.sealing import SEALED, verifying_with
 from consumers.client import CLIENTS
 from tests.servers.kafka_installation import installed
 
-SMALL = ("--touchpoints", "2000", "--customers", "100", "--rounds", "1", "--workers", "1", "2")
+SMALL = ("--touchpoints", "600", "--customers", "60", "--rounds", "1", "--workers", "1", "2")
 
 
 def run(file: Path, *arguments: str) -> Report:
@@ -33,11 +34,12 @@ def test_every_comparison_runs_on_sqlite_and_is_reported(
     assert works.count("following in pages of 1,000") == 2
     assert ("memory of a rebuild, workers: 2" in works) == PROCESSES.is_dir()
     assert any(work.startswith("recorded to visible, p99") for work in works)
+    assert {SEALED, verifying_with(1), verifying_with(2)} <= set(works)
     assert all(works.count(ours_of(client)) == 3 for client in CLIENTS)
     assert all(result.ours > 0 and result.theirs > 0 for result in report.results)
     assert {result.store for result in report.results} == {"SQLite"}
     shown = capsys.readouterr().out
-    assert "2,000 touchpoints of 100 customers" in shown
+    assert "600 touchpoints of 60 customers" in shown
     assert f"SQLite {report.machine.sqlite}" in shown
     assert "PostgreSQL" not in shown
 

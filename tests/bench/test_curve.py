@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from bench.curve import Curve, Point, main, picture_of, with_points
-from bench.drawing import tick_step
+from cli.drawing import tick_step
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -3,6 +3,7 @@
 import io
 import json
 import sys
+from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,19 @@ from unittest.mock import patch
 from cli.main import run
 from ledger.address import Address, parse_url
 from ledger.postgres.address import PostgresAddress
+
+
+def program(tuned: Mapping[str, float]) -> list[str]:
+    """What starts a process of the command line with constants set, named with their modules."""
+    places = [place.rpartition(".") for place in tuned]
+    lines = [
+        "import sys",
+        *(f"import {module}" for module, _, _ in places),
+        *(f"{place} = {value!r}" for place, value in tuned.items()),
+        "from cli.main import main",
+        "main()",
+    ]
+    return [sys.executable, "-c", "\n".join(lines)]
 
 
 @dataclass(frozen=True)

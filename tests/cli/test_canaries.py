@@ -44,10 +44,11 @@ def windows(shell: Shell) -> Iterator[tuple[str, ...]]:
         ("projection", "parked"), ("doctor",),
     )  # fmt: skip
     for entry in shell("customer", "list", "-o", "json").json:
-        for command in ("show", "timeline", "looks"):
+        for command in ("show", "timeline", "explain", "looks"):
             yield "customer", command, entry["customer"]
     for entry in shell("ticket", "list", "-o", "json").json:
-        yield from (("ticket", command, entry["ticket"]) for command in ("show", "history"))
+        yield from (("ticket", command, entry["ticket"]) for command in ("show", "explain"))
+        yield "ticket", "history", entry["ticket"]
     for number in range(0, len(TOUCHPOINTS), 3):
         yield "log", "show", f"canary-{number}"
 

@@ -214,3 +214,25 @@ def test_lists_as_csv_have_the_same_columns_whatever_is_in_them(told: Shell) -> 
     assert heading == "channel,purpose,state,from,until,named,legal_basis,type,source,id"
     heading = told("consent", "violations", "-o", "csv", "--since", "2026-06-01").out.strip()
     assert heading == "time,customer,channel,purpose,campaign,why,withdrawal,source,id"
+
+
+def test_who_was_erased_has_allowed_nothing_also_when_he_comes_back(shell: Shell) -> None:
+    address = "email:ana@example.com"
+    record(shell, said("granted", "email", "2026-01-10T10:00:00Z", address))
+    assert check(shell, subject=address, channel="email").code == 0
+    contacts = shell("customer", "show", address, "-o", "json").json["touchpoints"]
+    why = ("--confirm", address, "--reason", "request 7")
+    assert shell("customer", "erase", address, *why).code == 0
+    record(shell, event("page.viewed.v1", {"url": "https://example.com/"}, subject=address))
+    ran = check(shell, subject=address, channel="email")
+    assert (ran.code, ran.json["state"], ran.json["type"]) == (9, "withdrawn", "person.erased.v1")
+    assert ran.json["source"] == "touchstone"
+    shown = shell("customer", "show", address, "-o", "json").json
+    assert {consent["state"] for consent in shown["consents"]} == {"withdrawn"}
+    assert shown["touchpoints"] == contacts + 1
+    found = shell("consent", "show", address, "-o", "json").json
+    assert [(i["channel"], i["state"]) for i in found] == [
+        ("any", "withdrawn"), ("email", "granted"), ("email", "withdrawn"),
+    ]  # fmt: skip
+    assert found[1]["until"] == found[2]["from"] == ran.json["since"]
+    assert shell("projection", "verify", "--all").code == 0

@@ -5,7 +5,6 @@ import json
 import re
 import signal
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -21,7 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from consumers.client import CLIENTS
 from projections.registry import PROJECTIONS
-from tests.cli.running import Shell, order_line
+from tests.cli.running import Shell, order_line, program
 from tests.servers.guarding import free_port
 from tests.servers.kafka import Broker, NewTopic
 
@@ -29,6 +28,12 @@ ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 40
 STRUCTURED = [("content-type", b"application/cloudevents+json; charset=UTF-8")]
 CANARIES = ("canary-in-key", "canary-in-header", "canary-in-value")
+QUICK: dict[str, float] = {
+    "consumers.consuming.LOOK_SECONDS": 0.3,
+    "consumers.consuming.POLL_SECONDS": 0.1,
+    "consumers.ends.ASK_SECONDS": 0.1,
+}
+"""Where there is nothing to do, it is looked often, so that no test waits for it."""
 SECURED = ("--security-protocol", "SASL_SSL", "--sasl-mechanism", "SCRAM-SHA-256")
 
 
@@ -68,6 +73,12 @@ REFUSED = Record(
     [("who", b"canary-in-header")],
     b"canary-in-key",
 )
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    for place, seconds in QUICK.items():
+        monkeypatch.setattr(place, seconds)
 
 
 @pytest.fixture
@@ -221,7 +232,7 @@ def test_brokers_that_do_not_answer_are_exit_code_7_and_named(
     file_shell: Shell, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TOUCHSTONE_KAFKA_PASSWORD", "canary-password")
-    monkeypatch.setattr("consumers.kafka_python.REQUEST_SECONDS", 2)
+    monkeypatch.setattr("consumers.kafka_python.REQUEST_SECONDS", 1)
     servers = f"127.0.0.1:{free_port()}"
     where = ("--bootstrap-servers", servers, *SECURED, "--username", "u")
     ran = file_shell("consume", "--topic", "orders", "--group", "g", *where, how)
@@ -326,7 +337,7 @@ class Process:
     def __init__(self, shell: Shell, broker: Broker, topic: str, *arguments: str) -> None:
         self.port = free_port()
         self.popen = subprocess.Popen(
-            [sys.executable, "-m", "cli.main", *shell.place, "consume", "--topic", topic,
+            [*program(QUICK), *shell.place, "consume", "--topic", topic,
              "--group", topic, "--bootstrap-servers", broker.servers,
              "--health-port", str(self.port), *arguments],
             cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -364,7 +375,7 @@ class Process:
             ended = self.popen.poll()
             assert ended is None, f"it ended with {ended}: {self.popen.communicate()}"
             assert time.monotonic() < deadline, f"{otherwise}: {self.health()}"
-            time.sleep(0.1)
+            time.sleep(0.05)
 
     def catches_up(self) -> None:
         self.becomes(lambda: self.health()["state"] == "caught_up", "it does not catch up")
@@ -420,12 +431,12 @@ def test_it_consumes_until_it_is_told_to_stop_and_can_be_watched_meanwhile(
 
 
 def test_one_with_the_same_instance_takes_over_and_the_first_stops_with_its_receipt(
-    made: Shell, kafka_broker: Broker, kafka_topic: str
+    file_shell: Shell, kafka_broker: Broker, kafka_topic: str
 ) -> None:
     put(kafka_broker, kafka_topic, *orders(range(5)))
-    with process(made, kafka_broker, kafka_topic, "--instance", "a") as first:
+    with process(file_shell, kafka_broker, kafka_topic, "--instance", "a") as first:
         first.catches_up()
-        with process(made, kafka_broker, kafka_topic, "--instance", "a") as second:
+        with process(file_shell, kafka_broker, kafka_topic, "--instance", "a") as second:
             out, err = first.popen.communicate(timeout=PATIENCE_SECONDS)
             second.catches_up()
             code, *_ = second.ended(signal.SIGINT)

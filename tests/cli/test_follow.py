@@ -5,11 +5,10 @@ import json
 import signal
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,16 +22,17 @@ from ledger.intake import take
 from ledger.ledger import Ledger, open_ledger
 from ledger.lines import read_touchpoints
 from ledger.postgres.address import PostgresAddress
-from projections.follow import REBUILD_BACKLOG_MIN
 from projections.orders import ORDERS
 from projections.pulse import Health, State, ViewHealth
-from tests.cli.running import Shell, order_line
+from tests.cli.running import Shell, order_line, program
 from tests.domain.loyalty_facts import order
 from tests.places import Places, plain_connection
 from tests.projections.ledgers import changed, position_of, tell
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 30
+BACKLOG = 1_000
+"""With so many touchpoints behind, a follower wants to rebuild, where a test says so."""
 
 
 def one_more(ledger: Ledger, number: int) -> None:
@@ -49,11 +49,13 @@ def until(reached: Callable[[], bool], otherwise: str) -> None:
 class Process:
     """A follower of its own, whose health is read from its file."""
 
-    def __init__(self, address: Address, file: Path, *arguments: str) -> None:
+    def __init__(
+        self, address: Address, file: Path, *arguments: str, tuned: Mapping[str, float]
+    ) -> None:
         self.file = file
         url = address.url
         self.popen = subprocess.Popen(
-            [sys.executable, "-m", "cli.main", "--ledger", url, "--keys", str(address.keys),
+            [*program(tuned), "--ledger", url, "--keys", str(address.keys),
              "follow", "--workers", "1", "--health", str(file), *arguments],
             cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
@@ -76,8 +78,8 @@ class Process:
 
 
 @contextmanager
-def process(address: Address, file: Path, *arguments: str) -> Iterator[Process]:
-    started = Process(address, file, *arguments)
+def process(address: Address, file: Path, *arguments: str, **tuned: float) -> Iterator[Process]:
+    started = Process(address, file, *arguments, tuned=tuned)
     try:
         yield started
     finally:
@@ -167,11 +169,12 @@ def free_port() -> int:
 def test_health_is_answered_by_http_and_tells_stuck_from_well(
     address: Address, ledger: Ledger, tmp_path: Path
 ) -> None:
-    lines = io.BytesIO(b"\n".join(benchmark_lines(500, REBUILD_BACKLOG_MIN)))
+    lines = io.BytesIO(b"\n".join(benchmark_lines(50, BACKLOG)))
     take(ledger, read_touchpoints(lines, "test", "lines"))
     port = free_port()
     options = ("--health-port", str(port), "--stuck-after", "1", "--poll", "0.2")
-    with process(address, tmp_path / "h.json", *options) as follower:
+    tuned = {"projections.follow.REBUILD_BACKLOG_MIN": BACKLOG}
+    with process(address, tmp_path / "h.json", *options, **tuned) as follower:
         with ledger.store.exclusively("rebuild"):  # so long it cannot do what it needs to
             follower.becomes("stuck")
             code, told = fetched(port, "/healthz")
@@ -189,7 +192,7 @@ def test_health_is_answered_by_http_and_tells_stuck_from_well(
         assert {"touchstone_up 1.0", 'touchstone_view_lag{view="orders"} 0.0'} <= set(metrics)
         _, err = follower.ended(signal.SIGTERM)
     assert "held up: a rebuild of this ledger is under way" in err
-    assert f"stuck, {REBUILD_BACKLOG_MIN:,} touchpoints" in err
+    assert f"stuck, {BACKLOG:,} touchpoints" in err
 
 
 def test_once_ends_at_the_end_of_the_log_and_shows_the_views(shell: Shell) -> None:

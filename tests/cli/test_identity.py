@@ -76,10 +76,50 @@ def test_an_unmerge_can_be_tried_too(told: Shell) -> None:
 
 def test_the_same_decision_again_is_recorded_once(told: Shell) -> None:
     merging = ("customer", "merge", "customer:1", "customer:2", *WHY, "--id", "m1", "-o", "json")
-    assert told(*merging).code == 0
+    first = told(*merging)
     again = told(*merging)
-    assert again.code == 6
-    assert "are one person already" in again.err
+    assert (first.code, again.code) == (0, 0)
+    assert again.json == first.json | {"again": True}
+    assert told("customer", "merge", "customer:1", "customer:2", *WHY).code == 6
+    parting = ("customer", "unmerge", "customer:1", "customer:2", *WHY, "--id", "u1", "-o", "json")
+    first = told(*parting)
+    again = told(*parting)
+    assert (first.code, again.code) == (0, 0), again.err
+    assert again.json == first.json | {"again": True}
+    merged = told(*merging)
+    assert (merged.code, merged.json["again"]) == (0, True), "it was undone, and stays undone"
+    assert "recorded before" in told(*merging[:-1], "table").out
+    assert "recorded before" in told(*parting[:-1], "table").out
+    assert customers(told) == ["customer:1", "customer:2"]
+    assert told("quarantine", "list", "-o", "json").json == []
+
+
+def test_an_unmerge_of_several_facts_is_the_same_again_too(told: Shell) -> None:
+    told("customer", "merge", "customer:1", "customer:2", *WHY)
+    record(told, event("customer.linked.v1", {"other": "customer:2"}, subject="customer:1"))
+    parting = ("customer", "unmerge", "customer:1", "customer:2", *WHY, "--id", "u1", "-o", "json")
+    first = told(*parting)
+    assert (first.code, len(first.json["positions"])) == (0, 2)
+    assert told(*parting).json == first.json | {"again": True}
+
+
+def test_another_decision_under_the_same_id_is_refused_and_nothing_is_kept(told: Shell) -> None:
+    merging = ("customer", "merge", "customer:1", "customer:2", "--id", "m1")
+    assert told(*merging, *WHY).code == 0
+    others = (
+        (*merging, "--reason", "something else"),
+        ("customer", "merge", "customer:1", "anonymous:c9", *WHY, "--id", "m1"),
+        ("customer", "unmerge", "customer:1", "customer:2", *WHY, "--id", "m1"),
+    )
+    for other in others:
+        ran = told(*other)
+        assert (ran.code, ran.out) == (6, ""), other
+        assert "under the id m1" in ran.err
+    parting = ("customer", "unmerge", "customer:1", "customer:2", "--id", "u1")
+    assert told(*parting, *WHY).code == 0
+    assert told(*parting, *WHY, "--merge-id", "login-1", "--merge-source", "web").code == 6
+    assert told(*parting, "--reason", "something else").code == 6
+    assert told("quarantine", "list", "-o", "json").json == []
 
 
 def test_who_is_not_one_cannot_be_parted_and_who_is_by_another_way_is_told_by_which(

@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.moments import Moment, Zone, shown_clock, shown_date, shown_day, shown_iso, shown_time
+from cli.moments import (
+    Moment,
+    Zone,
+    _months_before,
+    shown_clock,
+    shown_date,
+    shown_day,
+    shown_iso,
+    shown_time,
+)
 from cli.session import Session
 from schemas.fields import microseconds, rfc3339
 from tests.cli.facts import order, programme, record
@@ -49,7 +58,34 @@ def test_so_long_ago_is_counted_from_now(text: str, ago: timedelta) -> None:
     assert abs(datetime.now(UTC) - ago - read(text)) < timedelta(minutes=1)
 
 
-@pytest.mark.parametrize("text", ["", "yesterday", "2026-13-01", "-5y", "2026-03-01T25:00", "9"])
+def test_yesterday_is_a_day_of_the_zone_and_now_is_now() -> None:
+    today = datetime.now(ROME).date()
+    end, start = read("yesterday", ROME), read("yesterday", ROME, starts=True)
+    assert end.astimezone(ROME).date() in (today, today - timedelta(days=1))
+    assert start.astimezone(ROME).date() == end.astimezone(ROME).date()
+    assert (start.astimezone(ROME).hour, end.astimezone(ROME).hour) == (0, 23)
+    assert abs(datetime.now(UTC) - read("now")) < timedelta(minutes=1)
+
+
+@given(st.integers(0, 2_000))
+def test_months_are_those_of_the_calendar(months: int) -> None:
+    now, then = datetime.now(ROME), read(f"-{months}mo", ROME).astimezone(ROME)
+    assert (now.year - then.year) * 12 + now.month - then.month == months
+    assert then.day <= now.day
+
+
+@pytest.mark.parametrize(
+    ("now", "months", "then"),
+    [("2026-03-31", 1, "2026-02-28"), ("2024-03-31", 1, "2024-02-29"),
+     ("2026-01-15", 1, "2025-12-15"), ("2026-12-31", 12, "2025-12-31")],
+)  # fmt: skip
+def test_a_month_that_is_shorter_ends_on_its_last_day(now: str, months: int, then: str) -> None:
+    assert _months_before(datetime.fromisoformat(now), months) == datetime.fromisoformat(then)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "tomorrow", "-1M", "2026-13-01", "-5y", "2026-03-01T25:00", "9"]
+)
 def test_what_is_no_time_is_refused_with_examples(text: str) -> None:
     with pytest.raises(click.BadParameter, match="2026-03-01T10:00"):
         read(text)
@@ -63,6 +99,7 @@ def test_what_is_no_time_is_refused_with_examples(text: str) -> None:
         ("9999-12-31T23:30Z", ZoneInfo("Asia/Tokyo")),
         ("9999-12-31", ZoneInfo("America/New_York")),
         ("-999999w", UTC),
+        ("-999999mo", UTC),
     ],
 )
 def test_a_time_that_could_not_be_shown_is_refused(text: str, zone: tzinfo) -> None:

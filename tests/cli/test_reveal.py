@@ -32,6 +32,10 @@ WINDOWS = (
     ("log", "show", "d1"),
     ("log", "tail", "-n", "100"),
     ("log", "export"),
+    ("customer", "explain", "customer:42"),
+    ("customer", "diff", "customer:42", "--from", "2026-01-01"),
+    ("ticket", "explain", "T1"),
+    ("loyalty", "explain", BOBS),
 )
 UNASKED = (
     *WINDOWS,

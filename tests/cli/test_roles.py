@@ -8,6 +8,7 @@ from urllib.parse import quote
 import psycopg
 import pytest
 
+from ledger.ledger import open_ledger
 from ledger.postgres.roles import OPERATOR, READER, WRITER
 from tests.cli.facts import described
 from tests.cli.running import Ran, Shell, order_line
@@ -84,6 +85,8 @@ def test_what_a_writer_has_recorded_is_told_although_he_may_not_follow(company: 
 def test_a_reader_sees_everything_and_records_nothing(busy: Company) -> None:
     assert busy.by("ann", "customer", "show", "customer:42").json["orders"]["count"] == 1
     assert busy.by("ann", "projection", "verify", "--all").code == 0
+    replayed = busy.by("ann", "replay", "--into", str(busy.folder / "replay.db"))
+    assert (replayed.code, replayed.json["touchpoints"]) == (0, 1)
     refused = busy.by("ann", "append", "-", stdin=order_line(2))
     assert (refused.code, refused.out) == (DENIED, "")
     assert "permission denied" in refused.err
@@ -158,3 +161,29 @@ def test_a_file_has_no_roles(tmp_path: Path) -> None:
     shell("init")
     ran = shell("roles")
     assert (ran.code, "for a ledger on PostgreSQL" in ran.err) == (2, True)
+
+
+def test_operators_seal_and_readers_verify_and_prove(busy: Company) -> None:
+    for user in ("ann", "wil"):
+        assert busy.by(user, "audit", "seal").code == DENIED
+    assert busy.by("opa", "audit", "seal").code == 0
+    ran = busy.by("ann", "audit", "verify")
+    assert (ran.code, ran.json["sealed"]) == (0, 1)
+    assert busy.by("ann", "audit", "prove", "1", "--source", "shop").code == 0
+
+
+@pytest.mark.parametrize("user", USERS)
+def test_who_may_not_remove_what_is_left_of_the_erased_is_told_so_and_goes_on(
+    company: Company, user: str
+) -> None:
+    company.owner("append", "-", stdin=json.dumps(described(email="ana@example.com")).encode())
+    assert company.owner("roles").code == 0
+    with open_ledger(company.address) as ledger:
+        ledger.keyring.destroy(["customer:42"])  # as if an old copy of the tables were put back
+    find = ("customer", "list", "--find", "ana@example.com", "-o", "json")
+    ran = company.by(user, *find)
+    assert (ran.code, len(ran.json)) == (0, 1)
+    assert "still has traces of 1 erased subjects" in ran.err
+    company.owner("doctor")
+    ran = company.by(user, *find)
+    assert (ran.code, ran.json, ran.err) == (0, [], "")

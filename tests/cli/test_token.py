@@ -1,5 +1,6 @@
 """`touchstone token`, and what a token lets its holder do on the command line."""
 
+import json
 from pathlib import Path
 
 import click
@@ -8,7 +9,7 @@ import pytest
 from cli.main import COMMANDS, touchstone
 from cli.rights import ANY, NEEDS, rights_for
 from ledger.access import ROLES, Right
-from tests.cli.facts import described, order, record
+from tests.cli.facts import described, event, order, record
 from tests.cli.running import Ran, Shell, order_line
 from tests.house.sources import ROOT
 
@@ -139,7 +140,14 @@ def test_every_command_states_which_right_it_needs() -> None:
     assert [name for name in commands() if name not in NEEDS] == []
     assert rights_for("a command that nobody has thought of") == (Right.OWN,)
     open_to_all = {name for name, rights in NEEDS.items() if rights == ANY}
-    assert open_to_all == {"schema list", "schema show", "schema publish", "completion"}
+    assert open_to_all == {
+        "schema list",
+        "schema show",
+        "schema publish",
+        "completion",
+        "replay diff",
+        "audit check",
+    }
 
 
 def test_the_page_of_security_shows_the_rights_of_each_role() -> None:
@@ -149,3 +157,48 @@ def test_the_page_of_security_shows_the_rights_of_each_role() -> None:
         marks = ["yes" if right in its else "" for right in rights]
         assert f"| `{role}` | {' | '.join(marks)} |".replace("  ", " ") in page
     assert f"| | {' | '.join(right.value for right in rights)} |" in page
+
+
+def test_an_emitter_neither_merges_nor_voids_nor_forges(busy: Shell) -> None:
+    secret = made(busy, "emitter", "*")["token"]
+    facts = [
+        event("customer.merged.v1", {"other": "customer:7", "reason": "none"}),
+        event("touchpoint.voided.v1", {"voided_source": "shop", "voided_id": "1", "reason": "x"}),
+        event("personal_data.viewed.v1", {"of": "customer:42", "fields": [], "purpose": "none"},
+              subject="reader:ben"),
+        order("A2", "10.00", "2026-01-06T10:00:00Z", source="touchstone"),
+        event("customer.linked.v1", {"other": "anonymous:c9"}),
+    ]  # fmt: skip
+    ran = by(busy, secret, "append", "-", stdin="\n".join(map(json.dumps, facts)).encode())
+    assert (ran.code, ran.json["recorded"], ran.json["quarantined"]) == (3, 1, 4)
+    assert busy("customer", "looks", "customer:42", "-o", "json").json == []
+    subjects = busy("customer", "show", "customer:42", "-o", "json").json["subjects"]
+    assert subjects == ["anonymous:c9", "customer:42"]
+
+
+def test_retrying_all_passes_over_what_a_token_had_no_right_to(shell: Shell) -> None:
+    secret = made(shell, "emitter", "shop")["token"]
+    lines = order_line(1, source="crm") + b"\n" + order_line(2, source="crm")
+    assert by(shell, secret, "append", "-", stdin=lines).code == 3
+    ran = shell("-q", "quarantine", "retry", "--all")
+    assert (ran.code, ran.json["recorded"]) == (0, 0)
+    assert "2 entries" in ran.err
+    assert "by number" in ran.err
+    ran = shell("quarantine", "retry", "1")
+    assert (ran.code, ran.json["recorded"]) == (0, 1)
+    assert [entry["entry"] for entry in shell("quarantine", "list", "-o", "json").json] == [2]
+
+
+def test_an_empty_variable_makes_nobody_the_owner(
+    busy: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = made(busy, "analyst")["token"]
+    monkeypatch.setenv("TOUCHSTONE_TOKEN", "")
+    for command in (("customer", "list"), ("token", "list"), ("init",), ("doctor",)):
+        ran = busy(*command)
+        assert (ran.code, ran.out) == (DENIED, ""), command
+        assert "TOUCHSTONE_TOKEN is set, and empty" in ran.err
+    assert by(busy, secret, "customer", "list").code == 0
+    assert busy("customer", "list", "--token", secret).code == 0
+    assert busy("--token", "", "customer", "list").code == DENIED
+    assert busy("schema", "list").code == 0

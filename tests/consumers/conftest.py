@@ -48,6 +48,7 @@ def join(kafka_broker: Broker, client_name: str, group: str) -> Iterator[Join]:
         *,
         servers: str = kafka_broker.servers,
         client: str = client_name,
+        group: str = group,
         **more: Any,
     ) -> Member:
         member = Member(Book() if book is None else book, f"member {len(joined)}")

@@ -3,7 +3,6 @@
 import io
 import json
 import subprocess
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +20,7 @@ from ledger.ledger import Ledger
 from ledger.lines import read_touchpoints
 from schemas.replay import decode
 from tests.cli.facts import described, event, order
+from tests.cli.running import program
 from tests.servers.kafka import Broker
 
 ROOT = Path(__file__).parents[2]
@@ -123,9 +123,9 @@ def command_line(address: Address, *arguments: str) -> list[str]:
 
 @contextmanager
 def running(address: Address, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
-    """A command in a process of its own, killed at the end."""
+    """A command in a process of its own, killed at the end. A relay looks at its topic often."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "cli.main", *command_line(address, *arguments)],
+        [*program({"consumers.relay.LOOK_SECONDS": 0.3}), *command_line(address, *arguments)],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:

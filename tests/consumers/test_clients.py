@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 
 import pytest
 from confluent_kafka import Producer
@@ -31,6 +31,7 @@ from tests.servers.guarding import free_port
 from tests.servers.kafka import Broker, NewTopic, temporary_broker
 
 SHORT_SESSION_SECONDS = 1.5
+DAMAGED = "damaged"
 
 
 def test_everything_is_delivered_once_and_in_order_from_where_it_was_placed(
@@ -95,23 +96,6 @@ def test_however_records_were_compressed_they_can_be_read(
     take_turns(member, until=lambda: member.book.count >= 300)
 
     assert member.book.values == {Partition(topic, 0): numbered(300)}
-
-
-def test_a_record_that_was_damaged_on_its_way_is_not_delivered(
-    client_name: str, group: str
-) -> None:
-    with temporary_broker() as broker:
-        broker.create_topic("t")
-        produce(broker.servers, "t", b"it costs 12.50")
-        broker.stop()
-        (segment,) = broker.folder.rglob("t-0/*.log")
-        segment.write_bytes(segment.read_bytes().replace(b"12.50", b"92.50"))
-        broker.start()
-        member = Member(Book())
-        member.client = client_named(client_name)(subscription(broker.servers, "t", group), member)
-        with closing(member.client), pytest.raises(LedgerError, match="Kafka"):
-            take_turns(member, until=lambda: member.book.count > 0)
-    assert not member.book.values
 
 
 def test_records_arrive_as_they_were_sent(
@@ -570,49 +554,61 @@ def test_where_no_broker_listens_opening_says_so_or_nothing_comes(
 
 @pytest.fixture(scope="module")
 def own_broker() -> Iterator[Broker]:
-    """A broker that may be killed."""
+    """A broker that may be killed. On one of its topics is a record that was damaged."""
     with temporary_broker() as broker:
+        broker.create_topic(DAMAGED)
+        produce(broker.servers, DAMAGED, b"it costs 12.50")
+        broker.stop()
+        (segment,) = broker.folder.rglob(f"{DAMAGED}-0/*.log")
+        segment.write_bytes(segment.read_bytes().replace(b"12.50", b"92.50"))
+        broker.start()
         yield broker
 
 
-def test_a_broker_that_goes_away_is_waited_for_in_peace(
+def test_a_record_that_was_damaged_on_its_way_is_not_delivered(
+    own_broker: Broker, join: Join
+) -> None:
+    member = join(DAMAGED, servers=own_broker.servers)
+    with pytest.raises(LedgerError, match="Kafka"):
+        take_turns(member, until=lambda: member.book.count > 0)
+    assert not member.book.values
+
+
+def test_a_broker_that_goes_away_is_left_soon_or_waited_for_in_peace(
     own_broker: Broker, join: Join, client_name: str
 ) -> None:
-    own_broker.create_topic(topic := f"waits-{client_name}", 2)
-    produce(own_broker.servers, topic, *numbered(5))
-    member = join(topic, servers=own_broker.servers)
-    take_turns(member, until=lambda: member.book.count == 5)
+    topics = [f"{client_name}-{name}" for name in ("leaves", "stays")]
+    for topic in topics:
+        own_broker.create_topic(topic)
+        produce(own_broker.servers, topic, *numbered(5))
+    leaving, staying = [
+        join(
+            topic,
+            servers=own_broker.servers,
+            group=topic,
+            session_seconds=SHORT_SESSION_SECONDS,
+        )
+        for topic in topics
+    ]
+    take_turns(leaving, staying, until=lambda: leaving.book.count == staying.book.count == 5)
 
     own_broker.kill()
-    member.client.commit(member.book.nexts)
+    for member in (leaving, staying):
+        member.client.commit(member.book.nexts)
+    leaving.turn(0.2)
+    started = time.monotonic()
+    leaving.client.close()
+    assert time.monotonic() - started < 7
+
     worked, started = time.process_time(), time.monotonic()
     polls = 0
     while time.monotonic() - started < 2:
-        assert not member.turn(0.2)
+        assert not staying.turn(0.2)
         polls += 1
     assert polls < 20
     assert time.process_time() - worked < 0.5
 
     own_broker.start()
-    produce(own_broker.servers, topic, *numbered(5, 5))
-    take_turns(member, until=lambda: member.book.count == 10)
-    assert member.book.values == {Partition(topic, 0): numbered(10)}
-
-
-def test_a_client_closes_soon_when_its_broker_is_gone(
-    own_broker: Broker, join: Join, client_name: str
-) -> None:
-    own_broker.create_topic(topic := f"closes-{client_name}")
-    produce(own_broker.servers, topic, *numbered(5))
-    member = join(topic, servers=own_broker.servers)
-    take_turns(member, until=lambda: member.book.count == 5)
-
-    own_broker.kill()
-    member.client.commit(member.book.nexts)
-    member.turn(0.2)
-    started = time.monotonic()
-    member.client.close()
-    took = time.monotonic() - started
-    own_broker.start()
-
-    assert took < 7
+    produce(own_broker.servers, topics[1], *numbered(5, 5))
+    take_turns(staying, until=lambda: staying.book.count == 10)
+    assert staying.book.values == {Partition(topics[1], 0): numbered(10)}

@@ -22,7 +22,7 @@ from ledger.errors import LedgerError
 PATIENCE_SECONDS = 30.0
 TURN_SECONDS = 0.1
 LOOK_SECONDS = 0.01
-SESSION_SECONDS = 10.0
+SESSION_SECONDS = 6.0
 
 
 @contextmanager

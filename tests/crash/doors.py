@@ -9,6 +9,7 @@ import projections.ranges
 import projections.rebuild  # noqa: F401 - imported once, before the children are forked
 from cli import exits
 from cli.commands import append as _append
+from cli.commands import audit as _audit
 from cli.commands import keys as _keys
 from cli.commands import projection as _projection
 from cli.main import run
@@ -20,7 +21,9 @@ from ledger.log import Quarantined
 from ledger.quarantine import Received
 from tests.crash.consuming_door import consume
 
-__all__ = ["_append", "_keys", "_projection", "command", "consume", "follow_on", "take_lines"]
+__all__ = [
+    "_append", "_audit", "_keys", "_projection", "command", "consume", "follow_on", "take_lines",
+]  # fmt: skip
 FULLEST_GROUP = 20
 
 

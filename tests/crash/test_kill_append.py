@@ -11,8 +11,8 @@ from tests.crash.oracle import Acknowledged, check, check_durable
 
 SEED = time.time_ns()
 KILLS = 100
-LINES = 8_000
-LONGEST_SECONDS = 0.2
+LINES = 6_000
+LONGEST_SECONDS = 0.16
 
 
 def test_a_hundred_kills_lose_nothing_and_double_nothing(

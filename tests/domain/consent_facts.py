@@ -5,6 +5,7 @@ from typing import Any
 from schemas.consent import ConsentGranted, ConsentWithdrawn
 from schemas.email import EmailSent, EmailUnsubscribed
 from schemas.envelope import Envelope
+from schemas.privacy import PersonErased
 from schemas.sms import SmsSent
 from tests.domain.story import happened
 
@@ -34,3 +35,7 @@ def sms(number: float, purpose: Any = "marketing", **more: Any) -> Envelope[Any]
 
 def email(number: float, purpose: Any = "marketing", **more: Any) -> Envelope[Any]:
     return happened(number, EmailSent(message_id="M3", body="~text", purpose=purpose), **more)
+
+
+def erased(number: float, **more: Any) -> Envelope[Any]:
+    return happened(number, PersonErased(reason="request 7", certificate_id="C1"), **more)

@@ -24,8 +24,9 @@ from schemas.consent import ConsentChannel, ConsentGranted, ConsentWithdrawn
 from schemas.email import EmailBounced, EmailSent, EmailUnsubscribed
 from schemas.envelope import Envelope
 from schemas.fields import rfc3339
+from schemas.privacy import PersonErased
 from schemas.sms import SmsFailed, SmsSent
-from tests.domain.consent_facts import email, granted, sms, unsubscribed, withdrawn
+from tests.domain.consent_facts import email, erased, granted, sms, unsubscribed, withdrawn
 from tests.domain.story import folded, happened, minute, narrowed
 
 Facts = list[Envelope[Any]]
@@ -170,6 +171,7 @@ facts = st.one_of(
     st.builds(ConsentGranted, channel=channels, purpose=purposes, legal_basis=st.just("consent")),
     st.builds(ConsentWithdrawn, channel=channels, purpose=purposes),
     st.just(EmailUnsubscribed(message_id="M1")),
+    st.just(PersonErased(reason="request 7", certificate_id="C1")),
     st.builds(SmsSent, message_id=st.just("M2"), purpose=st.none() | purposes),
     st.builds(EmailSent, message_id=st.just("M3"), purpose=st.none() | purposes),
 )
@@ -186,7 +188,14 @@ def lives(draw: st.DrawFn) -> Facts:
 def counted(known: Facts, channel: str, purpose: str) -> str:
     """The state that these statements make, said in the plainest way: the latest one decides."""
     word = "never granted"
+    named: set[str] = set()
     for fact in sorted(known, key=order_of):
+        if fact.type == PersonErased.TYPE and purpose in named:
+            word = "withdrawn"
+        if fact.type == EmailUnsubscribed.TYPE:
+            named.add("marketing")
+        if fact.type in (ConsentGranted.TYPE, ConsentWithdrawn.TYPE):
+            named.add(fact.data.purpose)
         if fact.type == EmailUnsubscribed.TYPE and (channel, purpose) == ("email", "marketing"):
             word = "withdrawn"
         if (
@@ -258,3 +267,39 @@ def test_a_history_stored_in_the_middle_of_a_fold_comes_out_the_same(
 def test_the_declared_fields_are_all_that_the_fold_needs(life: Facts) -> None:
     narrow = folded(evolve, ConsentHistory(), narrowed(READS, life))
     assert msgspec.json.encode(narrow) == msgspec.json.encode(history(*life))
+
+
+def test_an_erasure_ends_every_consent_from_before_and_none_from_after() -> None:
+    before = (granted(0, "sms"), granted(1, "any", "service"))
+    facts = (*before, erased(5), sms(6), granted(9, "sms"), sms(10))
+    assert told(*before, erased(5)) == [
+        ("any", "withdrawn", "09:05", None),
+        ("sms", "granted", "09:00", "09:05"),
+        ("sms", "withdrawn", "09:05", None),
+        ("any", "granted", "09:01", "09:05"),
+        ("any", "withdrawn", "09:05", None),
+    ]
+    assert sent_without(*facts) == [("09:06", "withdrawn")]
+    assert (state("sms", *facts), state("post", *facts, purpose="service")) == (
+        "granted",
+        "withdrawn",
+    )
+    decides = answer(history(*before, erased(5)), "sms", "marketing")
+    assert (decides["type"], decides["id"]) == ("person.erased.v1", "person.erased.v1@5")
+
+
+def test_an_erasure_says_nothing_of_what_was_never_said() -> None:
+    assert told(erased(5)) == []
+    assert told(erased(5), granted(6, "sms")) == [("sms", "granted", "09:06", None)]
+    assert state("sms", granted(0, "sms", "service"), erased(5)) == "never granted"
+
+
+def test_the_view_of_customers_agrees_and_takes_an_erasure_for_no_contact() -> None:
+    facts = (granted(0, "sms"), granted(1, "any", "service"), erased(5), granted(9, "email"))
+    person = folded(customers.evolve, Customer(), facts)
+    assert (person.touchpoints, person.last_type) == (3, "consent.granted.v1")
+    for channel in CHANNELS:
+        for purpose in PURPOSES:
+            decides = consent_state(person, channel, purpose)
+            said = decides.state if decides else "never granted"
+            assert said == state(channel, *facts, purpose=purpose)

@@ -19,6 +19,7 @@ from ledger.ledger import Ledger, create_ledger, open_ledger
 from ledger.log import Head, Move
 from ledger.postgres.address import PostgresAddress
 from ledger.progress import Report
+from ledger.seals.sealing import seal
 from ledger.sqlite.address import SQLiteAddress
 from projections.follow import follow
 from projections.registry import PROJECTIONS
@@ -45,7 +46,7 @@ SENT = [*(line(event) for event in orders(range(ORDERS), 100)), line(DESCRIBED),
 SOURCE = "kafka:main:touchpoints:0"
 CARRIED = (
     "stored_events", "tracking", "governing_facts", "search_tokens", "ties",
-    "erased_subjects", "access_tokens", "quarantine",
+    "erased_subjects", "access_tokens", "leaf_hashes", "seals", "quarantine",
     "quarantine_parts",
 )  # fmt: skip
 
@@ -95,6 +96,7 @@ def fill(address: Address) -> None:
             ledger.quarantine.settle(given_up.entry, "discarded", "no use", NOW, cursor)
             cursor.insert_rows("erased_subjects", [("customer:nobody", "erasure-1", NOW)])
         create_token(ledger.store, NOW, role="analyst", source="*", expires_at=NOW + 1)
+        seal(ledger)
         follow(ledger, PROJECTIONS)
 
 

@@ -4,6 +4,8 @@ import pytest
 
 from ledger.access import (
     ANY_SOURCE,
+    NOT_ALLOWED,
+    ONLY_STATED,
     OWNER,
     ROLES,
     SECRET_PREFIX,
@@ -19,6 +21,9 @@ from ledger.address import Address
 from ledger.errors import Denied
 from ledger.ledger import Ledger
 from ledger.quarantine import Received
+from ledger.record import GOVERNING
+from ledger.stating import SOURCE
+from schemas.door import parse
 from tests.ledger.sending import NOW, line, order
 from tests.places import contents
 
@@ -111,3 +116,40 @@ def test_a_token_reports_for_its_own_source() -> None:
     assert isinstance(screened[1], tuple)
     assert (screened[1][0], screened[1][1].path) == (foreign, "source")
     assert list(Access("1", "any", "operator", ANY_SOURCE).screened([foreign])) == [foreign]
+
+
+def refused_path(role: str, raw: bytes, source: str = ANY_SOURCE) -> str | None:
+    """Because of which field a token of the role may not report this; None if it may."""
+    (item,) = Access("1", "ana", role, source).screened([Received(raw, "append")])
+    if not isinstance(item, tuple):
+        return None
+    assert item[1].reason == NOT_ALLOWED
+    return item[1].path
+
+
+@pytest.mark.parametrize("type_name", sorted(GOVERNING))
+def test_what_bears_on_other_facts_is_for_operators(type_name: str) -> None:
+    raw = line(order(type=type_name))
+    for role in ROLES:
+        operating = bool(ROLES[role] & {Right.OPERATE, Right.PRIVACY})
+        anybody = type_name in ("customer.linked.v1", "cost.recorded.v1")
+        allowed = type_name not in ONLY_STATED and (operating or anybody)
+        assert refused_path(role, raw) == (None if allowed else "type"), role
+        assert refused_path(role, raw, "shop") == (None if allowed else "type"), role
+    assert refused_path(OWNER, raw) is None
+
+
+def test_nobody_with_a_token_speaks_in_the_name_of_touchstone() -> None:
+    for role in ROLES:
+        assert refused_path(role, line(order(source=SOURCE))) == "source"
+        assert refused_path(role, line(order(source=SOURCE)), SOURCE) == "source"
+    assert refused_path(OWNER, line(order(source=SOURCE))) is None
+
+
+@pytest.mark.parametrize("first", [b"5", b'"shop"', b"null", b'{"a":1}'])
+def test_a_name_given_twice_is_judged_as_the_door_will_read_it(first: bytes) -> None:
+    raw = line(order(source=SOURCE))
+    twice = b'{"source":' + first + b"," + raw[1:]
+    assert parse(twice).source == SOURCE
+    assert refused_path("emitter", twice) == "source"
+    assert refused_path("emitter", twice, "shop") == "source"

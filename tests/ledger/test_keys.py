@@ -1,6 +1,5 @@
 """The keys: made once, readable by their owner only, and one for each subject for ever."""
 
-import multiprocessing
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import closing
@@ -16,6 +15,7 @@ from ledger.keyring import Keyring
 from ledger.ledger import Ledger, create_ledger, open_ledger
 from ledger.postgres.address import PostgresAddress
 from ledger.sqlite.address import SQLiteAddress
+from tests.ledger.processes import forked
 from tests.ledger.sending import order, send
 from tests.places import Places, plain_connection
 
@@ -209,8 +209,7 @@ def test_processes_that_meet_a_subject_at_the_same_moment_get_the_same_key(
     keyring: Keyring, home: Address
 ) -> None:
     subjects = [f"customer:{n}" for n in range(30)]
-    context = multiprocessing.get_context("forkserver")
-    with context.Pool(3) as pool:
+    with forked().Pool(3) as pool:
         found = pool.starmap(_keys_made_by_one_process, [(home, subjects)] * 3, chunksize=1)
     assert found[0] == found[1] == found[2] == keyring.find(subjects)
 

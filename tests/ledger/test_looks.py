@@ -53,6 +53,16 @@ def test_a_look_that_cannot_be_recorded_is_an_error(ledger: Ledger) -> None:
         patch.setattr(ledger.log, "append", full)
         with pytest.raises(LedgerError):
             record_looks(ledger, "ana", "why", LOOKED)
-    with pytest.raises(LedgerError, match="nothing is shown"):
+    with pytest.raises(LedgerError, match="cannot be recorded"):
         record_looks(ledger, "ana", "why", {"email:no address": {"subject"}})
     assert list(looks_at(ledger, LOOKED)) == []
+
+
+def test_what_another_source_says_of_looks_is_no_look(ledger: Ledger) -> None:
+    record_looks(ledger, "ana", "why", {"customer:42": {"extra"}})
+    forged = order(
+        type="personal_data.viewed.v1", subject="reader:ben",
+        data={"of": "customer:42", "fields": ["extra"], "purpose": "none"},
+    )  # fmt: skip
+    send(ledger, forged)
+    assert [look.reader for look in looks_at(ledger, ["customer:42"])] == ["ana"]

@@ -1,6 +1,5 @@
 """Redeeming from many processes at once: points that are there once are spent once."""
 
-import multiprocessing
 from multiprocessing.synchronize import Barrier as SharedBarrier
 
 import pytest
@@ -9,6 +8,7 @@ from domain.redemption import Refusal
 from ledger.address import Address
 from ledger.decisions import IdTaken, Redeemed, redeem
 from ledger.ledger import Ledger, open_ledger
+from tests.ledger.processes import forked
 from tests.ledger.sending import NOW, assert_dense, order, positions, query, send
 
 PROCESSES = 20
@@ -51,8 +51,7 @@ def _redeem_in_a_process(address: Address, points: int, id_: str) -> Redeemed | 
 
 def all_at_once(address: Address, points: int, ids: list[str]) -> list[Redeemed | Refusal]:
     """Twenty processes that redeem, one request for each id."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["ledger.decisions"])
+    context = forked()
     barrier = context.Barrier(PROCESSES)
     requests = [(address, points, id_) for id_ in ids]
     with context.Pool(PROCESSES, initializer=_meet, initargs=(barrier,)) as pool:

@@ -26,7 +26,7 @@ from tests.places import Places, a_place
 
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink)
 """All but explaining, which takes minutes where every example makes a ledger."""
-SERVER_SHARE = 4
+SERVER_SHARE = 8
 SECOND = 1_000_000
 RECORDING_STARTS = 1_800_000_000 * SECOND
 """Long after anything in a test occurred (microseconds since 1970)."""

@@ -25,29 +25,15 @@ from tests.schemas.checking import event
 from tests.servers.npm import node_packages, run_node
 
 Document = dict[str, Any]
+Verdicts = dict[str, tuple[list[str], int]]
 PARSER = "@asyncapi/parser@3.6.3"
+REFERRED = "order.completed.v1.json"
 JUDGE = Path(__file__).with_name("asyncapi.mjs")
 SCHEMAS = documents()
 DOCUMENT = document(SCHEMAS)
 MESSAGES = DOCUMENT["components"]["messages"]
 HEADERS = DOCUMENT["components"]["schemas"]
 EVERY_TYPE = pytest.mark.parametrize("type_name", BY_TYPE)
-
-
-@pytest.fixture(scope="module")
-def parser() -> Path:
-    """The folder with the parser's packages."""
-    return node_packages("asyncapi", PARSER)
-
-
-def judged(parser: Path, file: Path) -> tuple[list[str], int]:
-    """The errors of a document, and how many messages it has."""
-    verdict = json.loads(run_node(JUDGE, str(parser), str(file)))
-    return verdict["errors"], verdict["messages"]
-
-
-def test_its_parser_finds_no_error_in_what_is_published(parser: Path) -> None:
-    assert judged(parser, PUBLISHED / FILE) == ([], 3 * len(TOUCHPOINTS))
 
 
 def _lead_astray(changed: Document) -> None:
@@ -62,36 +48,52 @@ def _lose_a_partition(changed: Document) -> None:
     changed["channels"]["touchpoints"]["bindings"]["kafka"]["partitions"] = 0
 
 
-@pytest.mark.parametrize(
-    ("spoil", "blamed"),
-    [
-        (_lead_astray, "operations/consume/channel"),
-        (_misspell, "operations/relay/action"),
-        (_lose_a_partition, "bindings/kafka/partitions"),
-    ],
-)
-def test_its_parser_finds_what_is_broken(
-    parser: Path, tmp_path: Path, spoil: Callable[[Document], None], blamed: str
-) -> None:
-    folder = shutil.copytree(PUBLISHED, tmp_path / "published")
-    changed = copy.deepcopy(DOCUMENT)
-    spoil(changed)
-    (folder / FILE).write_text(text_of(changed))
-    errors, _ = judged(parser, folder / FILE)
-    assert any(blamed in error for error in errors), errors
+SPOILT: dict[Callable[[Document], None], str] = {
+    _lead_astray: "operations/consume/channel",
+    _misspell: "operations/relay/action",
+    _lose_a_partition: "bindings/kafka/partitions",
+}
+"""What breaks the document, and where the parser finds it."""
+LOST, WRONG = "a schema that is lost", "a schema that is wrong"
+BLAMED = {
+    **{spoil.__name__: blamed for spoil, blamed in SPOILT.items()},
+    LOST: "no such file",
+    WRONG: "draft-2020-12 at ",
+}
 
 
-@pytest.mark.parametrize(
-    ("schema", "blamed"),
-    [(None, "no such file"), ({"properties": {"data": {"type": "objekt"}}}, "draft-2020-12 at ")],
-)
-def test_its_parser_reads_the_schemas_that_payloads_refer_to(
-    parser: Path, tmp_path: Path, schema: Document | None, blamed: str
-) -> None:
-    folder = shutil.copytree(PUBLISHED, tmp_path / "published")
-    file = folder / "order.completed.v1.json"
-    file.unlink() if schema is None else file.write_text(json.dumps(schema))
-    errors, _ = judged(parser, folder / FILE)
+@pytest.fixture(scope="module")
+def verdicts(tmp_path_factory: pytest.TempPathFactory) -> Verdicts:
+    """By name, the errors of each document and how many messages it has; "" is the published.
+
+    The parser takes its time to start, so it judges all of them at once.
+    """
+    folder = tmp_path_factory.mktemp("asyncapi")
+    files = {"": PUBLISHED / FILE}
+    for name in BLAMED:
+        files[name] = Path(shutil.copytree(PUBLISHED, folder / name)) / FILE
+    for spoil in SPOILT:
+        changed = copy.deepcopy(DOCUMENT)
+        spoil(changed)
+        files[spoil.__name__].write_text(text_of(changed))
+    files[LOST].with_name(REFERRED).unlink()
+    files[WRONG].with_name(REFERRED).write_text('{"properties": {"data": {"type": "objekt"}}}')
+    parser = node_packages("asyncapi", PARSER)
+    told = json.loads(run_node(JUDGE, str(parser), *map(str, files.values())))
+    return {
+        name: (verdict["errors"], verdict["messages"])
+        for name, verdict in zip(files, told, strict=True)
+    }
+
+
+def test_its_parser_finds_no_error_in_what_is_published(verdicts: Verdicts) -> None:
+    assert verdicts[""] == ([], 3 * len(TOUCHPOINTS))
+
+
+@pytest.mark.parametrize(("spoilt", "blamed"), BLAMED.items())
+def test_its_parser_finds_what_is_broken(verdicts: Verdicts, spoilt: str, blamed: str) -> None:
+    """In the document, and in the schemas that payloads refer to."""
+    errors, _ = verdicts[spoilt]
     assert any(blamed in error for error in errors), errors
 
 

@@ -44,6 +44,14 @@ def test_plain(pytestconfig):
 """
 
 
+STOPPED = """
+    Path("reached").touch()
+    until = time.monotonic() + 20
+    while time.monotonic() < until and not Path("signalled").exists():
+        time.sleep(0.01)
+"""
+
+
 @pytest.fixture(scope="module")
 def own_server() -> Iterator[Server]:
     with temporary_server({"max_connections": 20}) as server:
@@ -279,10 +287,11 @@ class TestSharedServer:
     def test_it_ends_when_the_run_is_stopped(
         self, tmp_path: Path, number: signal.Signals, options: list[str]
     ) -> None:
-        run = Run(tmp_path, "Path('reached').touch(); time.sleep(2)", *options)
+        run = Run(tmp_path, STOPPED, *options)
         wait_until(run.ending_is_reached)
         assert not run.leaves_nothing()
         run.process.send_signal(number)
+        (tmp_path / "signalled").touch()
         run.finished()
         wait_until(run.leaves_nothing)
 

@@ -1,6 +1,6 @@
-"""Drawing: panels of lines over a logarithmic axis, as SVG that reads on light and on dark."""
+"""Drawing: panels of lines over a logarithmic axis or a row of names, as SVG for light and dark."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from math import ceil, floor, log10
@@ -8,6 +8,8 @@ from math import ceil, floor, log10
 WIDTH, PANEL_HEIGHT, LEGEND_LINE = 760, 300, 20
 LEFT, RIGHT, TOP, BOTTOM = 80, 44, 40, 48
 TICKS_MAX = 6
+NAMES_MAX = 12
+"""How many names stand below a panel at most; of more, some are left out."""
 STYLE = """
 text { font: 13px system-ui, sans-serif; fill: #1f2328 }
 .title { font-weight: 600; font-size: 15px }
@@ -37,15 +39,35 @@ class Series:
 
 
 @dataclass(frozen=True)
+class Axis:
+    """What runs from left to right: logarithmic, or one of these names for each 0, 1, 2 …"""
+
+    title: str
+    names: Sequence[str] = ()
+
+    def place(self, x: float) -> float:
+        return x if self.names else log10(x)
+
+    def marks(self, xs: Iterable[float]) -> Iterator[tuple[float, str]]:
+        """What is written below which of these values."""
+        every = -(-len(self.names) // NAMES_MAX)
+        for x in sorted(set(xs)):
+            if not self.names:
+                yield x, f"{x:,.0f}"
+            elif x % every == 0:
+                yield x, self.names[int(x)]
+
+
+@dataclass(frozen=True)
 class Panel:
-    """A plot with a title; its lines go up from 0, in this unit."""
+    """A plot with a title; its lines start from 0, in this unit."""
 
     title: str
     unit: str
     series: Sequence[Series]
 
 
-def drawn(panels: Sequence[Panel], across: str, remark: str) -> str:
+def drawn(panels: Sequence[Panel], across: Axis, remark: str) -> str:
     """The panels one below the other, with what their common axis is, a legend and a remark."""
     names = [series.name for series in panels[0].series]
     legend_at = len(panels) * PANEL_HEIGHT
@@ -66,26 +88,27 @@ def drawn(panels: Sequence[Panel], across: str, remark: str) -> str:
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
-def _plot(panel: Panel, across: str) -> list[str]:
+def _plot(panel: Panel, across: Axis) -> list[str]:
     xs = [x for series in panel.series for x, _ in series.points]
-    low, high = log10(min(xs)), log10(max(xs))
-    step = tick_step(max(y for series in panel.series for _, y in series.points))
-    top = step * ceil(max(y for series in panel.series for _, y in series.points) / step)
+    ys = [y for series in panel.series for _, y in series.points]
+    low, high = across.place(min(xs)), across.place(max(xs))
+    step = tick_step(max(*ys, -min(ys), 1 / TICKS_MAX))
+    bottom, top = floor(min(0, *ys) / step), max(1, ceil(max(ys) / step))
 
     def at(x: float, y: float) -> tuple[float, float]:
-        share = (log10(x) - low) / (high - low) if high > low else 0.5
-        plot = PANEL_HEIGHT - TOP - BOTTOM
-        return LEFT + share * (WIDTH - LEFT - RIGHT), PANEL_HEIGHT - BOTTOM - y / top * plot
+        share = (across.place(x) - low) / (high - low) if high > low else 0.5
+        up = (y / step - bottom) / (top - bottom) * (PANEL_HEIGHT - TOP - BOTTOM)
+        return LEFT + share * (WIDTH - LEFT - RIGHT), PANEL_HEIGHT - BOTTOM - up
 
     parts = [_text(LEFT, TOP - 18, panel.title, "title")]
     parts.append(_text(WIDTH - RIGHT, TOP - 18, panel.unit, "small", "end"))
-    for count in range(round(top / step) + 1):
+    for count in range(bottom, top + 1):
         y = at(min(xs), count * step)[1]
         parts.append(_line(LEFT, y, WIDTH - RIGHT, y, "grid" if count else "axis", 1))
         parts.append(_text(LEFT - 8, y + 4, f"{count * step:,.0f}", "small", "end"))
-    for x in sorted(set(xs)):
-        parts.append(_text(at(x, 0)[0], PANEL_HEIGHT - BOTTOM + 18, f"{x:,.0f}", "small", "middle"))
-    parts.append(_text(WIDTH - RIGHT, PANEL_HEIGHT - 10, across, "small", "end"))
+    for x, words in across.marks(xs):
+        parts.append(_text(at(x, 0)[0], PANEL_HEIGHT - BOTTOM + 18, words, "small", "middle"))
+    parts.append(_text(WIDTH - RIGHT, PANEL_HEIGHT - 10, across.title, "small", "end"))
     for number, series in enumerate(panel.series):
         places = [at(x, y) for x, y in series.points]
         way = " L ".join(f"{x:.1f} {y:.1f}" for x, y in places)

@@ -1,0 +1,1 @@
+"""Seals: a Merkle tree over the log, its signed heads, and proofs that need no ledger."""

@@ -1,0 +1,78 @@
+"""Work in several processes that read one ledger: how they start, and how they end."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing.connection import wait
+from typing import Any, TypeVar
+
+from ledger.errors import LedgerError
+
+STOPPING = {signal.SIGINT, signal.SIGTERM}
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def in_workers(
+    work: Callable[[T], R],
+    tasks: Iterable[T],
+    workers: int,
+    start: Callable[..., object],
+    *arguments: Any,
+) -> Iterator[R]:
+    """The results of all tasks, in their order; each process first calls `start(*arguments)`.
+
+    Closing the iterator stops the work after the tasks in hand. Raises LedgerError when a worker
+    was ended from outside.
+    """
+    pool = ProcessPoolExecutor(
+        workers,
+        multiprocessing.get_context("spawn"),
+        initializer=_start,
+        initargs=(start, arguments),
+    )
+    waiting: deque[Future[R]] = deque()
+    try:
+        for task in tasks:
+            with _held_back(STOPPING):  # the processes that this may start inherit it
+                waiting.append(pool.submit(work, task))
+            if len(waiting) > 2 * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    except BrokenProcessPool:
+        raise LedgerError("a worker was ended from outside; begin the work again") from None
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _held_back(signals: set[signal.Signals]) -> Iterator[None]:
+    """Let no such signal through meanwhile, neither here nor in a process that is started here.
+
+    A worker leaves them to its parent, who ends the work; and the end of the parent ends ours.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _start(start: Callable[..., object], arguments: tuple[Any, ...]) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    start(*arguments)
+
+
+def _end_with_parent() -> None:
+    """Leave no worker behind when the parent is killed."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
