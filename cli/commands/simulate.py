@@ -68,7 +68,7 @@ def command(
     workers: int,
     yes: bool,
 ) -> int:
-    """Show what a programme came to, and what it would have come to under other rules.
+    """Show what a programme would have come to by other rules.
 
     Everybody's touchpoints are folded twice, under the rules of the log and with those of the
     file added; nothing is written to the ledger. A redemption that would not have been possible
