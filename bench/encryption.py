@@ -15,7 +15,7 @@ from cli.demo_year import benchmark_lines
 from ledger.intake import take
 from ledger.personal import DIGEST_BYTES, Protected, Vault
 from schemas.door import Refused
-from schemas.encoding import canonical, plain
+from schemas.encoding import canonical
 from schemas.envelope import Envelope
 from schemas.touchpoint import Touchpoint
 
@@ -26,16 +26,19 @@ APPENDED_CLEAR, REBUILT_CLEAR = "from bytes, in clear", "rebuild, in clear, work
 
 
 class InClear(Vault):
-    """A vault that leaves everything as it came: no key, no token, no keyed digest."""
+    """A vault that makes tokens to search by, and leaves every value as it came: no key."""
 
     def protect(self, envelopes: Sequence[Envelope[Touchpoint]]) -> list[Protected | Refused]:
         return [self._as_it_came(envelope) for envelope in envelopes]
 
-    def _as_it_came(self, envelope: Envelope[Touchpoint]) -> Protected:
-        data = plain(envelope.data)
-        content = canonical([envelope.type, envelope.at, envelope.subject, data])
+    def _as_it_came(self, envelope: Envelope[Touchpoint]) -> Protected | Refused:
+        draft = self._draft(envelope)
+        if isinstance(draft, Refused):
+            return draft
+        content = canonical([envelope.type, envelope.at, draft.subject, draft.data])
         digest = hashlib.sha256(content).digest()[:DIGEST_BYTES]
-        return Protected(msgspec.structs.replace(envelope, data=data), digest, ())
+        stored = msgspec.structs.replace(envelope, subject=draft.subject, data=draft.data)
+        return Protected(stored, digest, draft.tokens)
 
 
 class _Log:

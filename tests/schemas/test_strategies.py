@@ -25,7 +25,7 @@ from tests.schemas.strategies import (
 
 
 @pytest.mark.parametrize("cls", TOUCHPOINTS, ids=lambda cls: cls.TYPE)
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(data=st.data())
 def test_generated_data_is_valid(cls: type[Touchpoint], data: st.DataObject) -> None:
     drawn = data.draw(data_of(cls))
