@@ -11,6 +11,7 @@ from bench.appending import appended_later, compare_append
 from bench.callers import called_later, compare_callers
 from bench.copying import PACKING, PACKING_GOAL, PREPARED, copy_table_of
 from bench.encryption import compare_encryption
+from bench.http import compare_http, sent_later
 from bench.kafka import KAFKA_GOAL, compare_kafka, consumed_later
 from bench.load import compare_load, loaded_later
 from bench.material import Size, Year
@@ -26,8 +27,8 @@ from bench.stock_runner import runner_on_server
 
 REBUILD, MEMORY, FOLLOW, APPEND = "rebuild", "memory", "follow", "append"
 CALLERS, LOAD, KAFKA = "callers", "load", "kafka"
-ENCRYPTION, PEOPLE, SEALS = "encryption", "people", "seals"
-NAMES = (REBUILD, MEMORY, FOLLOW, APPEND, CALLERS, LOAD, KAFKA, ENCRYPTION, PEOPLE, SEALS)
+HTTP, ENCRYPTION, PEOPLE, SEALS = "http", "encryption", "people", "seals"
+NAMES = (REBUILD, MEMORY, FOLLOW, APPEND, CALLERS, LOAD, KAFKA, HTTP, ENCRYPTION, PEOPLE, SEALS)
 POSTGRES_ONLY = frozenset((CALLERS,))
 LATER: dict[str, Callable[[int], int]] = {
     FOLLOW: follow_sample,
@@ -36,6 +37,7 @@ LATER: dict[str, Callable[[int], int]] = {
     CALLERS: called_later,
     LOAD: loaded_later,
     KAFKA: consumed_later,
+    HTTP: sent_later,
 }
 """How many lines behind a log of a given length each round of a comparison takes in."""
 
@@ -80,6 +82,8 @@ class SQLiteSuite:
                 results += compare_load(year, asked.rounds, note)
             if KAFKA in asked.names:
                 results += compare_kafka(year, NO_GOAL, asked.rounds, note)
+            if HTTP in asked.names:
+                results += compare_http(year, asked.rounds, note)
             return results
 
     def _append(self, year: Year, asked: Asked, note: Note) -> list[Result]:
@@ -114,6 +118,8 @@ class PostgresSuite:
                 results += compare_load(year, asked.rounds, note)
             if KAFKA in asked.names:
                 results += compare_kafka(year, KAFKA_GOAL, asked.rounds, note)
+            if HTTP in asked.names:
+                results += compare_http(year, asked.rounds, note)
             return results
 
     def _append(self, year: Year, asked: Asked, note: Note) -> list[Result]:

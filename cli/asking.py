@@ -12,13 +12,15 @@ from cli.exits import NotFound
 from cli.moments import Moment
 from cli.session import Session
 from ledger.ledger import Ledger
-from projections.query import NOW, Cut, first_touchpoints, persons_at
+from projections.query import NOW, Cut
+from projections.windows import whom
+from projections.windows.timeline import CHANNELS
+from projections.windows.whom import Nobody, NotASubject, Several
 from schemas.fields import TEXT_CHARACTERS_MAX
 from schemas.registry import BY_TYPE
-from schemas.subject import PERSONAL_KINDS, is_personal
+from schemas.subject import PERSONAL_KINDS
 
 F = TypeVar("F", bound=Callable[..., Any])
-CHANNELS = tuple(sorted({cls.CHANNEL for cls in BY_TYPE.values() if cls.CHANNEL is not None}))
 
 if TYPE_CHECKING:
     _ReadsText = click.ParamType[str]
@@ -94,38 +96,35 @@ def cut_options(function: F) -> F:
     return cast("F", asked)
 
 
-def moment_of(ledger: Ledger, cut: Cut) -> int:
-    """The moment for which a cut asks: that of `--as-of`, otherwise now."""
-    return ledger.log.clock() if cut.as_of is None else cut.as_of
-
-
 def stored_subject(ledger: Ledger, subject: str) -> str:
     """The subject as the log knows it. Raises UsageError when it cannot be one."""
-    kind, colon, value = subject.partition(":")
-    if not (kind and colon and value):
+    try:
+        return whom.stored_subject(ledger, subject)
+    except NotASubject:
         hint = f"email:{subject}" if "@" in subject else f"customer:{subject or 42}"
-        raise click.UsageError(f"{subject!r} is not a subject: write a kind too, such as {hint}")
-    return ledger.vault.stored_subject(subject)
+        raise click.UsageError(
+            f"{subject!r} is not a subject: write a kind too, such as {hint}"
+        ) from None
 
 
 def person_named(session: Session, ledger: Ledger, subject: str, cut: Cut = NOW) -> str:
-    """The person whom somebody means by a subject, as the log knows him and a cut shows him.
+    """The person whom somebody means by a subject (see `whom.person_of`).
 
-    An address or number that has no touchpoints of its own means the one customer with whom
-    it was seen. Raises NotFound when there is none, or more than one.
+    Raises NotFound when there is none, or more than one.
     """
-    stored = stored_subject(ledger, subject)
-    seen_with = ledger.log.subjects_with(stored) if is_personal(stored) else []
-    known = persons_at(ledger, [stored, *seen_with], cut)
-    if stored in known.named or first_touchpoints(ledger, [stored]):
-        return known.person_of(stored)
-    if not seen_with:
-        raise NotFound(f"nobody is known as {subject}; `touchstone customer list` lists everybody")
-    persons = sorted({known.person_of(other) for other in seen_with})
-    if len(persons) > 1:
-        raise NotFound(f"{subject} was seen with several customers: {', '.join(persons)}")
-    session.note(f"note: {subject} was seen with {persons[0]}, who is shown")
-    return persons[0]
+    stored_subject(ledger, subject)
+    try:
+        person, seen_with = whom.person_of(ledger, subject, cut)
+    except Nobody:
+        raise NotFound(
+            f"nobody is known as {subject}; `touchstone customer list` lists everybody"
+        ) from None
+    except Several as several:
+        persons = ", ".join(several.persons)
+        raise NotFound(f"{subject} was seen with several customers: {persons}") from None
+    if seen_with:
+        session.note(f"note: {subject} was seen with {person}, who is shown")
+    return person
 
 
 def search_token(ledger: Ledger, address: str) -> str:

@@ -22,9 +22,6 @@ from cli.known import (
     ticket_record,
 )
 from cli.output import Record
-from cli.portrait import Asked, portrait
-from cli.revealing import Sight
-from cli.telling import timeline_records
 from domain import customers, orders
 from domain.tickets import Ticket
 from ledger.correcting import BY
@@ -32,6 +29,9 @@ from ledger.ledger import Ledger
 from ledger.looks import looks_at
 from ledger.masking import personal_parts
 from projections.query import Told
+from projections.windows.portrait import Asked, portrait_of
+from projections.windows.sight import Sight
+from projections.windows.timeline import timeline_records
 from schemas.correction import TouchpointVoided
 from schemas.fields import rfc3339
 from schemas.note import NoteAdded
@@ -95,7 +95,7 @@ def _profile(known: Known) -> Record | None:
     """What `customer show` gives; the last contact is the last that the person is told of."""
     request = known.request
     asked = Asked(request.person, request.cut, request.moment, None)
-    profile = portrait(known.ledger, asked, known.sight)
+    profile = portrait_of(known.ledger, asked, known.sight)
     if profile is not None and profile["last_interaction"] is not None:
         profile["last_interaction"] = _last_contact(known)
     return profile

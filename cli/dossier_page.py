@@ -16,7 +16,7 @@ from cli import plain_words
 from cli.moments import shown_clock, shown_date, shown_day, shown_iso
 from cli.output import Record, clean
 from cli.portrait import shown_money
-from cli.telling import OPTIONAL_ATTRIBUTES
+from projections.windows.timeline import OPTIONAL_ATTRIBUTES
 from schemas.identity import TRAIT_NAMES
 from schemas.subject import is_token
 

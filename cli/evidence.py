@@ -30,10 +30,7 @@ from cli.known import (
     ticket_record,
 )
 from cli.output import Record, clean, csv_lines, json_line
-from cli.portrait import Asked as AskedPortrait
-from cli.portrait import portrait
-from cli.revealing import Sight
-from cli.telling import TIMELINE_FIELDS, timeline_records
+from cli.telling import TIMELINE_FIELDS
 from domain import orders
 from domain.tickets import Ticket
 from ledger.correcting import voidings
@@ -44,6 +41,10 @@ from projections.customers import CUSTOMERS
 from projections.loyalty import LOYALTY
 from projections.query import Told, until
 from projections.tickets import TICKETS
+from projections.windows.portrait import Asked as AskedPortrait
+from projections.windows.portrait import portrait_of
+from projections.windows.sight import Sight
+from projections.windows.timeline import timeline_records
 
 PAGE_TOUCHPOINTS = 500
 """Shown in clear at a time."""
@@ -126,7 +127,7 @@ def _views(known: Known, own: list[Ticket]) -> dict[str, Any]:
     request = known.request
     asked = AskedPortrait(request.person, request.cut, request.moment)
     return {
-        "customer": portrait(known.ledger, asked, known.sight),
+        "customer": portrait_of(known.ledger, asked, known.sight),
         "loyalty": loyalty(known),
         "tickets": [ticket_record(ticket, known) for ticket in own],
         "orders": _orders(known),

@@ -4,8 +4,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from cli.output import Record
-from cli.portrait import loyalty as points_in
-from cli.revealing import Sight
 from domain import customers, tickets
 from projections.customers import CUSTOMERS
 from projections.differing import fields_of
@@ -13,6 +11,8 @@ from projections.explaining import Face
 from projections.loyalty import LOYALTY
 from projections.tickets import TICKETS
 from projections.view import View
+from projections.windows.points import points_by_programme as points_in
+from projections.windows.sight import Sight
 
 Rules = Mapping[tuple[str, str], list[Record]]
 """By the (source, id) of a touchpoint, the rules of which it earned points."""

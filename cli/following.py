@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from consumers.metrics import Gauge, single
+from ledger.metrics import Gauge, single
 from projections.pulse import Health, State, ViewHealth
 
 AGAIN_SECONDS = 30.0

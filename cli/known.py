@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cli import plain_words
-from cli.movements import balance_record, movement_record
 from cli.output import Record
-from cli.revealing import Sight
 from domain import tickets
 from domain.consent_history import ConsentHistory, intervals
 from domain.loyalty import Member
@@ -23,6 +21,8 @@ from projections.loyalty import LOYALTY
 from projections.orders import ORDERS
 from projections.query import Cut, Told, governing, persons_at, state_of, states_of, timeline
 from projections.tickets import TICKETS
+from projections.windows.points import balance_record, movement_record
+from projections.windows.sight import Sight
 from schemas.envelope import Envelope
 from schemas.fields import rfc3339
 from schemas.identity import CustomerLinked, CustomerMerged, CustomerUnmerged

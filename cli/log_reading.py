@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 
 from cli.asking import stored_subject
-from cli.revealing import Sight, read_stored
 from ledger.ledger import Ledger
 from ledger.log import Stored
 from projections.query import Told
+from projections.windows.sight import Sight, read_stored
 from schemas.subject import stream_of
 
 PAGE_TOUCHPOINTS = 1_000

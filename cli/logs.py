@@ -18,8 +18,8 @@ import structlog
 from cli.output import clean
 from cli.progress import say
 
-LIBRARIES = ("kafka", "confluent")
-"""The loggers of the client libraries."""
+LIBRARIES = ("kafka", "confluent", "uvicorn", "asyncio")
+"""The loggers of the libraries that talk to the world."""
 PLAIN_TYPES = (str, int, float, type(None))
 NAMING_MODULES = ("kafka.net.connection", "kafka.net.transport", "kafka.structs")
 """What of kafka-python shows itself by a name and an address."""

@@ -26,6 +26,8 @@ COMMANDS = {
     "follow": ("cli.commands.follow", "Keep the views up to date: the follower, as a service."),
     "consume": ("cli.commands.consume", "Kafka into the ledger, each record once, as a service."),
     "relay": ("cli.commands.relay", "The ledger's log out on a Kafka topic, as a service."),
+    "serve": ("cli.commands.serve", "The HTTP door: touchpoints in, views out, as a service."),
+    "connector": ("cli.commands.connector", "Systems whose webhooks are understood; list, test."),
     "quarantine": ("cli.commands.quarantine", "What could not be recorded: look, retry, discard."),
     "token": ("cli.commands.token", "Tokens with roles: create, list, revoke."),
     "keys": ("cli.commands.keys", "The master key and the subjects' keys: status, rotate."),

@@ -1,18 +1,12 @@
-"""Moments as people type them: a date, a time, or so long ago."""
+"""Moments and zones as options, and times as tables show them."""
 
-import re
-from calendar import monthrange
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 import click
 
+from projections.windows.moments import FORMS, read_moment, read_zone
 from schemas.fields import microseconds, moment
-
-_AGO = re.compile(r"-(\d{1,6})(mo|[smhdw])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-MONTHS = "mo"
 
 if TYPE_CHECKING:
     _ReadsMoment = click.ParamType[int]
@@ -22,12 +16,7 @@ else:  # click before 8.4 has no type arguments
 
 
 class Moment(_ReadsMoment):
-    """Microseconds since 1970 from `2026-03-01`, `2026-03-01T10:00`, an RFC 3339 time or `-30d`.
-
-    A bare date, and `yesterday`, means the end of that day, or its start when `starts`; what has
-    no offset of its own is read in `--tz`. Months are those of the calendar: `-1mo` on 31 March
-    is the last day of February, at this time of day.
-    """
+    """Microseconds since 1970 from what people write (see `read_moment`), in the zone of `--tz`."""
 
     name = "time"
 
@@ -39,51 +28,11 @@ class Moment(_ReadsMoment):
             return value
         zone = zone_of(ctx)
         try:
-            return _showable(_moment(value, self.starts, zone), zone)
+            return read_moment(value, zone, starts=self.starts)
         except OverflowError:
             self.fail(f"{value!r} is outside the years 1 to 9999, in UTC or in --tz", param, ctx)
         except ValueError:
-            self.fail(
-                f"{value!r} is not a time: write 2026-03-01, 2026-03-01T10:00, "
-                "2026-03-01T10:00:00+02:00, -30d (s, m, h, d, w, mo), yesterday or now",
-                param,
-                ctx,
-            )
-
-
-def _moment(text: str, starts: bool, zone: tzinfo) -> datetime:
-    ago = _AGO.fullmatch(text)
-    if ago and ago[2] == MONTHS:
-        return _months_before(datetime.now(zone), int(ago[1]))
-    if ago:
-        return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-    if text == "now":
-        return datetime.now(UTC)
-    try:
-        day = _yesterday(zone) if text == "yesterday" else date.fromisoformat(text)
-    except ValueError:
-        found = datetime.fromisoformat(text)
-        return found if found.tzinfo else found.replace(tzinfo=zone)
-    return datetime.combine(day, time.min if starts else time.max, tzinfo=zone)
-
-
-def _yesterday(zone: tzinfo) -> date:
-    return datetime.now(zone).date() - timedelta(days=1)
-
-
-def _months_before(now: datetime, months: int) -> datetime:
-    """The same day of an earlier month, or its last one. Raises OverflowError before year 1."""
-    years, month = divmod(now.year * 12 + now.month - 1 - months, 12)
-    if years < 1:
-        raise OverflowError
-    days = monthrange(years, month + 1)[1]
-    return now.replace(year=years, month=month + 1, day=min(now.day, days))
-
-
-def _showable(found: datetime, zone: tzinfo) -> int:
-    """The time in microseconds. Raises OverflowError when the zone or UTC has no date for it."""
-    found.astimezone(zone)
-    return microseconds(found.astimezone(UTC))
+            self.fail(f"{value!r} is not a time: write {FORMS}, yesterday or now", param, ctx)
 
 
 class Zone(_ReadsZone):
@@ -97,8 +46,8 @@ class Zone(_ReadsZone):
         if isinstance(value, tzinfo):
             return value
         try:
-            return ZoneInfo(value)
-        except (KeyError, ValueError, OSError):
+            return read_zone(value)
+        except ValueError:
             self.fail(f"{value!r} is not a time zone: write a name such as Europe/Rome", param, ctx)
 
 

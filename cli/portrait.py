@@ -1,117 +1,21 @@
-"""The 360° view of one customer: as a record for programs, as a page for people."""
+"""The 360° view of one customer as a page for people."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import tzinfo
 from decimal import Decimal
 from typing import Any
 
-import msgspec
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from cli.moments import shown_iso
 from cli.output import Record, clean
-from cli.revealing import Sight
-from domain import customers, tickets
-from domain.customers import Customer
-from domain.lots import Account, balance
-from domain.loyalty import Member
-from domain.orders import Order
-from ledger.ledger import Ledger
-from ledger.persons import Persons
-from projections.customers import CUSTOMERS
-from projections.loyalty import LOYALTY
-from projections.orders import ORDERS
-from projections.query import Cut, persons_at, state_if, state_of, states_of
-from projections.tickets import TICKETS
-from projections.view import View
 from schemas.identity import TRAIT_NAMES
 from schemas.money import format_amount
 from schemas.wording import counted
 
-BALANCE_FIELDS = ("active", "pending", "spent", "expired", "negative", "earned")
 LABEL_CHARACTERS = 14
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """Of whom a portrait is wanted, as seen through which cut, with points as of which moment.
-
-    `persons` are given to see what it would be like if these were the persons.
-    """
-
-    person: str
-    cut: Cut
-    moment: int
-    persons: Persons | None = None
-
-
-def portrait(ledger: Ledger, asked: Asked, sight: Sight) -> Record | None:
-    """All that is known of a person; None when nothing was known of him yet."""
-    state: Customer | None = _state(ledger, CUSTOMERS, asked)
-    member: Member | None = _state(ledger, LOYALTY, asked)
-    if state is None and member is None:
-        return None
-    state = state or Customer()
-    persons = asked.persons or persons_at(ledger, [asked.person], asked.cut)
-    subjects = persons.subjects_of(asked.person)
-    names = sight.subjects((asked.person, *subjects))
-    anomalous = anomalous_orders(ledger, state, subjects, asked.cut)
-    record = customers.summary(state, names[asked.person])
-    return {
-        "customer": record["customer"],
-        "subjects": [names[subject] for subject in subjects],
-        **record,
-        "tickets": tickets.counts(
-            states_of(ledger, TICKETS, [*state.tickets], asked.cut).values(), subjects
-        ),
-        "traits": sight.traits(record["traits"]),
-        "loyalty": loyalty(member, asked.moment),
-        "anomalies": state.anomalies + sum(anomalous.values()),
-        "anomalous_orders": sorted(anomalous),
-    }
-
-
-def _state(ledger: Ledger, view: View, asked: Asked) -> Any:
-    if asked.persons is not None:
-        return state_if(ledger, view, asked.person, asked.persons)
-    return state_of(ledger, view, asked.person, asked.cut)
-
-
-def loyalty(member: Member | None, moment: int) -> dict[str, dict[str, int]]:
-    """The balance of each programme at a moment."""
-    accounts = member.programmes if member else {}
-    return {name: points(account, moment) for name, account in sorted(accounts.items())}
-
-
-def points(account: Account, moment: int) -> dict[str, int]:
-    """One account's balance at a moment, by the names of BALANCE_FIELDS."""
-    at_moment = msgspec.structs.asdict(balance(account, moment))
-    return {name: at_moment[name] for name in BALANCE_FIELDS}
-
-
-def anomalous_orders(
-    ledger: Ledger, state: Customer, subjects: tuple[str, ...], cut: Cut
-) -> dict[str, int]:
-    """The orders on which this person and another one both acted, and by how many facts.
-
-    Every order that the person completed, or refunded or cancelled without having completed
-    it, stands in his own state, so the orders view is asked for these alone.
-    """
-    orders: dict[str, Order] = states_of(ledger, ORDERS, [*state.orders, *state.unplaced], cut)
-    found = {order_id: _foreign_facts(order, subjects) for order_id, order in orders.items()}
-    return {order_id: facts for order_id, facts in found.items() if facts}
-
-
-def _foreign_facts(order: Order, subjects: tuple[str, ...]) -> int:
-    """How many facts on an order are another's if it is this person's, or else this person's."""
-    if order.customer is None:
-        return 0
-    acted = [*(refund.subject for refund in order.refunds), *order.cancellations, *order.repeats]
-    own = order.customer in subjects
-    return sum((subject in subjects) != own for subject in acted)
 
 
 def page(record: Record, zone: tzinfo) -> Iterator[RenderableType]:

@@ -11,7 +11,7 @@ from msgspec.structs import asdict
 
 from consumers.client import Partition
 from consumers.condition import Condition, Judged
-from consumers.metrics import Gauge, Metrics, single
+from ledger.metrics import Gauge, Metrics, single
 from ledger.receipt import Receipt
 
 BROKER, LEDGER = "broker", "ledger"

@@ -39,12 +39,21 @@ class IdTaken(Exception):
 
 
 def redeem(
-    ledger: Ledger, subject: str, programme: str, points: int, id_: str, reward: str | None = None
+    ledger: Ledger,
+    subject: str,
+    programme: str,
+    points: int,
+    id_: str,
+    reward: str | None = None,
+    *,
+    request: str | None = None,
 ) -> Redeemed | Refusal:
     """Spend points if they are there, once for each `id_`, however often it is asked.
 
-    Raises IdTaken when the id belongs to another redemption, Refused when `subject` cannot be
-    a subject.
+    `request` says by which request it was asked for, and is recorded as its `correlationid`:
+    the same id for another request is taken. Without it subject, programme and points have to
+    be the same. Raises IdTaken when the id belongs to another redemption, Refused when `subject`
+    cannot be a subject.
     """
     stored = ledger.vault.stored_subject(subject)
     with ledger.store.cursor(write=True) as cursor:
@@ -53,10 +62,10 @@ def redeem(
             (id_, SOURCE),
         ).fetchone()
         if known is not None:
-            return _again(known, stored, programme, points)
+            return _again(known, (stored, programme, points), request)
         now = ledger.log.clock()
         rules, facts = _recorded(stored, cursor)
-        request = RedemptionRequest(
+        wish = RedemptionRequest(
             programme=programme,
             redemption_id=id_,
             points=points,
@@ -65,10 +74,19 @@ def redeem(
             subject=stored,
             reward=reward,
         )
-        decision = decide(facts, rules, request, now)
+        decision = decide(facts, rules, wish, now)
         if isinstance(decision, Refusal):
             return decision
-        position = _append(ledger, stored, decision, id_, now, cursor)
+        envelope: Envelope[Any] = Envelope(
+            type=decision.TYPE,
+            at=now,
+            source=SOURCE,
+            id=id_,
+            subject=stored,
+            correlationid=request,
+            data=decision,
+        )
+        position = _append(ledger, envelope, cursor)
         return Redeemed(position, points, again=False)
 
 
@@ -85,18 +103,8 @@ def _recorded(subject: str, cursor: Cursor) -> tuple[Rules, list[Envelope[Any]]]
     return known.rules, known.standing([decode(topic, state) for topic, state in rows])
 
 
-def _append(
-    ledger: Ledger,
-    subject: str,
-    decision: PointsRedeemed,
-    id_: str,
-    now: int,
-    cursor: Cursor,
-) -> int:
+def _append(ledger: Ledger, envelope: Envelope[Any], cursor: Cursor) -> int:
     """Record the decision in the transaction in which it was made."""
-    envelope: Envelope[Any] = Envelope(
-        type=decision.TYPE, at=now, source=SOURCE, id=id_, subject=subject, data=decision
-    )
     (record,) = records_of([envelope], ledger.vault)
     if isinstance(record, Refused):
         raise record
@@ -108,16 +116,15 @@ def _append(
     return outcome.position
 
 
-def _again(known: tuple[int, str, bytes], subject: str, programme: str, points: int) -> Redeemed:
+def _again(
+    known: tuple[int, str, bytes], asked: tuple[str, str, int], request: str | None
+) -> Redeemed:
     """The answer to a request that was granted before; its caller did not hear of it."""
     position, topic, state = known
     envelope = decode(topic, state)
     data = envelope.data
-    same = isinstance(data, PointsRedeemed) and (envelope.subject, data.programme, data.points) == (
-        subject,
-        programme,
-        points,
-    )
-    if not same:
-        raise IdTaken(f"position {position} holds another touchpoint under the id of this request")
-    return Redeemed(position, points, again=True)
+    if isinstance(data, PointsRedeemed):
+        named = (envelope.subject, data.programme, data.points)
+        if named == asked if request is None else envelope.correlationid == request:
+            return Redeemed(position, data.points, again=True)
+    raise IdTaken(f"position {position} holds another touchpoint under the id of this request")

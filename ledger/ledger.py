@@ -1,6 +1,6 @@
 """A ledger: one log with its keys and its quarantine, opened by its address."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import closing
 from typing import Any
 from uuid import uuid4
@@ -54,8 +54,12 @@ class Ledger:
         A process that lives long calls it before each `vault.reveal`: it has read keys before,
         and would go on opening what others cannot open any more.
         """
+        self.heed_erasures_of(subjects_with_keys(envelopes))
+
+    def heed_erasures_of(self, subjects: Collection[str]) -> None:
+        """The same for these (stored) subjects."""
         with self.store.cursor() as cursor:
-            erased = erased_among(subjects_with_keys(envelopes), cursor)
+            erased = erased_among(subjects, cursor)
         self.keyring.forget(erased)
 
     def _heed_tombstones(self) -> None:

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from io import BytesIO
 from typing import IO
 
+import msgspec
+
 from ledger.quarantine import Item, Received
 from schemas.door import TOUCHPOINT_BYTES_MAX, Refused
 
@@ -27,6 +29,27 @@ def read_touchpoints(stream: IO[bytes], door: str, name: str) -> Iterator[Item]:
         yield from _items(_Joined(first, stream), door, name)
     else:
         yield from _lines(first, stream, door, name)
+
+
+def touchpoints_in(body: bytes, door: str, name: str) -> Iterator[Item]:
+    """The items of something that is in memory already; as `read_touchpoints`, and quicker.
+
+    An array that is sound is cut by a parser that is made for it, and any other as a stream is.
+    """
+    if body.lstrip(_BLANK)[:1] == b"[":
+        try:
+            found = _array(body)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            pass
+        else:
+            for number, raw in enumerate(map(bytes, found), start=1):
+                whole = raw if len(raw) <= TOUCHPOINT_BYTES_MAX else _spool(raw)
+                yield Received(whole, door, {"file": name, "item": number})
+            return
+    yield from read_touchpoints(BytesIO(body), door, name)
+
+
+_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 def _begins_array(start: bytes) -> bool:

@@ -1,27 +1,26 @@
 """Mappings: how the rows of a foreign file, or the payloads of a webhook, become touchpoints."""
 
 import codecs
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from collections.abc import Mapping as ReadOnly
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ledger.conversions import TimeForm, as_text
+from ledger.conversions import TimeForm
 from ledger.mapping_file import MappingInvalid, Section, nearest, read_mapping_file
 from ledger.mapping_values import (
     LEFT_OUT,
-    Column,
-    Expression,
     Object,
     RowRefused,
     Scope,
     Value,
-    column_of,
     expression_of,
+    resting,
     time_form,
     value_in,
 )
+from ledger.mapping_when import Candidates, When, when_of
 from ledger.rows import FORMATS, Format, RowForm, Rows, read_rows
 from schemas.registry import UnknownType, touchpoint_class
 
@@ -38,8 +37,6 @@ ENCODINGS = frozenset(
 )
 """Encodings in which a line ends at the byte 0x0A and quotes are the byte they are in ASCII."""
 
-Condition = Callable[[Scope], bool]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TouchpointTable:
@@ -48,13 +45,12 @@ class TouchpointTable:
     label: str
     type: str
     attributes: dict[str, Value]
-    when: Condition | None
-    when_columns: tuple[str, ...]
+    when: When | None
 
     def made(self, scope: Scope, source: str) -> dict[str, Any] | None:
         """The CloudEvent, None where the condition does not hold. Raises RowRefused."""
         try:
-            if self.when is not None and not self.when(scope):
+            if self.when is not None and not self.when.holds(scope):
                 return None
             found = {name: value.of(scope) for name, value in self.attributes.items()}
         except RowRefused as refused:
@@ -64,10 +60,19 @@ class TouchpointTable:
 
     def columns(self) -> Iterator[tuple[str, str]]:
         """The columns that it reads, each with the field that it is read for."""
-        for column in self.when_columns:
+        for column in self.when.columns if self.when else ():
             yield "when", column
         for value in self.attributes.values():
             yield from value.columns()
+
+    def without(self, name: str) -> "TouchpointTable | None":
+        """The table without one field of `data`; None where it has no such, or needs it."""
+        data = self.attributes["data"]
+        if not isinstance(data, Object) or name not in data.fields or name in _needed(self.type):
+            return None
+        left = {key: value for key, value in data.fields.items() if key != name}
+        attributes = resting({**self.attributes, "data": replace(data, fields=left)})
+        return replace(self, attributes=attributes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +84,14 @@ class Mapping:
     rows: RowForm
     tables: tuple[TouchpointTable, ...]
     skips: bool
+    _candidates: Candidates = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_candidates", Candidates([table.when for table in self.tables]))
+
+    def taking(self, row: ReadOnly[str, Any]) -> list[TouchpointTable]:
+        """The tables whose condition may hold in this row, found without asking all of them."""
+        return [self.tables[place] for place in self._candidates.of(row)]
 
     def touchpoints(self, row: ReadOnly[str, Any], number: int) -> list[dict[str, Any]]:
         """The CloudEvents that one row gives, in the order of the mapping's tables.
@@ -87,7 +100,7 @@ class Mapping:
         when no table's condition holds, unless the mapping says `otherwise = "skip"`.
         """
         scope = Scope(row, number)
-        made = [table.made(scope, self.source) for table in self.tables]
+        made = [table.made(scope, self.source) for table in self.taking(row)]
         found = [touchpoint for touchpoint in made if touchpoint is not None]
         if not found and not self.skips:
             raise RowRefused(
@@ -239,7 +252,7 @@ def _touchpoint_table(
     section: Section, times: TimeForm, time: dict[str, Any] | None
 ) -> TouchpointTable:
     type_name = section.required_text("type", '"order.completed.v1"')
-    when, when_columns = _when(section)
+    when = when_of(section)
     attributes: dict[str, Value] = {}
     for name, kind in _REQUIRED_ATTRIBUTES.items():
         where = section
@@ -256,9 +269,8 @@ def _touchpoint_table(
     return TouchpointTable(
         label=section.label,
         type=type_name,
-        attributes=attributes,
+        attributes=resting(attributes),
         when=when,
-        when_columns=when_columns,
     )
 
 
@@ -290,61 +302,16 @@ def _data(section: Section, type_name: str, times: TimeForm) -> Value:
         for name in value.fields:
             if name not in known:
                 section.refuse(f"not a field of {type_name}{nearest(name, known)}", f"data.{name}")
-        for field in fields(cls):
-            required = field.default is MISSING and field.default_factory is MISSING
-            if required and field.name not in value.fields:
-                section.refuse(f"is missing; {type_name} requires it", f"data.{field.name}")
+        for name in _needed(type_name):
+            if name not in value.fields:
+                section.refuse(f"is missing; {type_name} requires it", f"data.{name}")
     return value
 
 
-def _when(section: Section) -> tuple[Condition | None, tuple[str, ...]]:
-    """The condition of a table and the columns that it reads."""
-    if not section.has("when"):
-        return None, ()
-    written = section.take("when")
-    if isinstance(written, str):
-        expression = expression_of(section, "when", written)
-        return _expression_holds(expression), tuple(expression.reads())
-    if not isinstance(written, dict):
-        section.refuse('expected a JMESPath expression or { column = "…", is = "…" }', "when")
-    return _column_condition(section.inner("when", written))
-
-
-def _expression_holds(expression: Expression) -> Condition:
-    """Truth as JMESPath has it: null, false and what is empty do not hold."""
-
-    def holds(scope: Scope) -> bool:
-        try:
-            found = expression.find(scope)
-        except ValueError as error:
-            raise RowRefused("when", f"{expression.said}: {error}") from None
-        return found is not None and found is not False and found not in ("", [], {})
-
-    return holds
-
-
-def _column_condition(section: Section) -> tuple[Condition, tuple[str, ...]]:
-    column = Column(section.required_text("column", '"…"'))
-    asked = [key for key in ("is", "is_not", "in", "not_in", "empty") if section.has(key)]
-    if len(asked) != 1:
-        section.refuse("expected one of is, is_not, in, not_in, empty")
-    key = asked[0]
-    if key == "empty":
-        wanted = section.boolean("empty", True)
-        section.finish()
-        return (lambda scope: (_text_in(scope, column) == "") is wanted), (column.name,)
-    values = section.texts(key) if key in ("in", "not_in") else (section.text(key),)
-    section.finish()
-    among = key in ("is", "in")
-    return (lambda scope: (_text_in(scope, column) in values) is among), (column.name,)
-
-
-def _text_in(scope: Scope, column: Column) -> str:
-    """The column as text without blanks around it, empty where the row has no such thing."""
-    try:
-        found = column_of(scope.values, column.name)
-        return "" if found is None else as_text(found).strip()
-    except KeyError:
-        return ""
-    except ValueError as error:
-        raise RowRefused("when", f"{column.said}: {error}") from None
+def _needed(type_name: str) -> list[str]:
+    """The fields that a touchpoint of this type cannot be without."""
+    return [
+        field.name
+        for field in fields(touchpoint_class(type_name))
+        if field.default is MISSING and field.default_factory is MISSING
+    ]

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from typing import Any, Protocol
 
@@ -31,7 +31,7 @@ VALUE_DEPTH_MAX = 16
 MAP_WORDS_SHOWN = 20
 
 KINDS = ("text", "integer", "number", "decimal", "boolean", "time", "list", "json")
-_SELECTORS = ("column", "template", "jmespath", "value", "object", "each")
+_SELECTORS = ("column", "template", "jmespath", "value", "object", "each", "rest")
 _HOLE = re.compile(r"\{\{|\}\}|\{([^{}]+)\}|[{}]")
 
 
@@ -89,9 +89,10 @@ def column_of(values: Mapping[str, Any], name: str) -> Any:
     """
     if name in values:
         return values[name]
-    inner: Any = values
-    for part in name.split("."):
-        if not isinstance(inner, Mapping):
+    first, *further = name.split(".")
+    inner = values[first]
+    for part in further:
+        if not isinstance(inner, dict):
             raise KeyError(name)
         inner = inner[part]
     return inner
@@ -218,10 +219,18 @@ class Expression:
             if function not in Functions.FUNCTION_TABLE:
                 known = nearest(function, Functions.FUNCTION_TABLE)
                 raise ValueError(f"JMESPath has no function {function}(){known}")
+        if _leads_on_from_not(tree):
+            raise ValueError(
+                "in JMESPath ! goes with the next name alone: !a.b is (!a).b, which is never "
+                "there; write !(a.b), and !(a == 'b')"
+            )
         self._columns = tuple(dict.fromkeys(_columns_in(tree)))
+        self._choices = _choices_in(tree)
         self.said = f"jmespath {written!r}"
 
     def find(self, scope: Scope) -> Any:
+        if self._choices:
+            return _first_of(self._choices, scope.values)
         try:
             return self._compiled.search(scope.values, options=_OPTIONS)
         except _EVALUATION_FAILS:
@@ -231,12 +240,61 @@ class Expression:
         yield from self._columns
 
 
+def _choices_in(node: dict[str, Any]) -> tuple[tuple[str, ...], ...]:
+    """The paths of an expression that is nothing but `a.b || c || …`; empty for any other.
+
+    Most are of this kind, and to walk the paths takes a tenth of what the library takes.
+    """
+    if node["type"] == "or_expression":
+        left, right = (_choices_in(child) for child in node["children"])
+        return left + right if left and right else ()
+    steps = node["children"] if node["type"] == "subexpression" else [node]
+    if all(step["type"] == "field" for step in steps):
+        return (tuple(step["value"] for step in steps),)
+    return ()
+
+
+def _first_of(paths: tuple[tuple[str, ...], ...], values: Mapping[str, Any]) -> Any:
+    """What JMESPath finds: the first that is neither null, false nor empty, or else the last."""
+    found: Any = None
+    for first, *further in paths:
+        found = values.get(first)
+        for name in further:
+            found = found.get(name) if isinstance(found, dict) else None
+        if not (found is None or found is False or found in ("", [], {})):
+            break
+    return found
+
+
 def _functions_in(node: dict[str, Any]) -> Iterator[str]:
     if node["type"] == "function_expression":
         yield node["value"]
     for child in node["children"]:
         if isinstance(child, dict):
             yield from _functions_in(child)
+
+
+_LEADING_ON = frozenset(
+    {"subexpression", "index_expression", "slice", "flatten"}
+    | {"projection", "value_projection", "filter_projection"}
+)
+"""Nodes that look up something in what their first part finds."""
+
+
+def _leads_on_from_not(node: dict[str, Any]) -> bool:
+    """Whether something is looked up in a true or false, where there is nothing: `!a.b`, `!a[?b]`.
+
+    `!a == 'b'` is `(!a) == 'b'` and never holds either.
+    """
+    children = [child for child in node["children"] if isinstance(child, dict)]
+    if children and children[0]["type"] == "not_expression":
+        if node["type"] in _LEADING_ON:
+            return True
+        other = children[-1]
+        is_literal = node["type"] == "comparator" and other["type"] == "literal"
+        if is_literal and not isinstance(other["value"], bool):
+            return True
+    return any(_leads_on_from_not(child) for child in children)
 
 
 _SAME_ROW = frozenset(
@@ -377,11 +435,107 @@ class Each:
         if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
             kind = ValueAbsent if found is None else RowRefused
             raise kind(self.path, f"{self.list_of.said}: expected a list of objects")
-        return [self.item.of(Scope({**scope.values, **one}, scope.number)) for one in found]
+        made = [self.item.of(Scope({**scope.values, **one}, scope.number)) for one in found]
+        return [value for value in made if value is not LEFT_OUT]
 
     def columns(self) -> Iterator[tuple[str, str]]:
         for name in self.list_of.reads():
             yield self.path, name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rest:
+    """An object of the row without what the values beside it take from it.
+
+    `column` leads to the object and is empty for the row itself. `less` are the columns that
+    are left out, counted from the row.
+    """
+
+    path: str
+    column: str
+    without: tuple[str, ...]
+    less: tuple[str, ...] = ()
+
+    def of(self, scope: Scope) -> Any:
+        try:
+            found = column_of(scope.values, self.column) if self.column else scope.values
+        except KeyError:
+            return LEFT_OUT
+        if found is None:
+            return LEFT_OUT
+        if not isinstance(found, Mapping):
+            raise RowRefused(self.path, f'column "{self.column}": expected an object')
+        left = self._left(found, scope)
+        try:
+            return as_json(dict(left)) if left else LEFT_OUT
+        except Unfit as unfit:
+            raise RowRefused(self.path, f'column "{self.column}": {unfit}') from None
+
+    def columns(self) -> Iterator[tuple[str, str]]:
+        if self.column:
+            yield self.path, self.column
+
+    def _left(self, found: Mapping[str, Any], scope: Scope) -> Mapping[str, Any]:
+        inside = self.column.count(".") + 1 if self.column else 0
+        for name in self.less:
+            if name not in scope.values:
+                found = _less(found, name.split(".")[inside:])
+            elif not inside:  # a column that has the dots itself comes first
+                found = _less(found, [name])
+        return found
+
+
+def _less(values: Mapping[str, Any], path: list[str]) -> Mapping[str, Any]:
+    """The object without what stands at a path in it."""
+    head, *inner = path
+    if head not in values:
+        return values
+    if not inner:
+        return {key: value for key, value in values.items() if key != head}
+    below = values[head]
+    left = _less(below, inner) if isinstance(below, Mapping) else below
+    if left is below:
+        return values
+    # An object of which nothing is left has been taken as a whole.
+    return {key: left if key == head else v for key, v in values.items() if key != head or left}
+
+
+def resting(values: dict[str, Value]) -> dict[str, Value]:
+    """The values of one touchpoint, with every `rest` knowing what the others take."""
+    taken = {name for value in values.values() for name in _taken(value)}
+    return {name: _rested(value, taken) for name, value in values.items()}
+
+
+def _taken(value: Value) -> Iterator[str]:
+    """The columns of which a value keeps all there is.
+
+    An expression and `each` may keep a part of what they read, an optional object may keep
+    nothing, and a map with a word for any other value forgets which one it was: what they read
+    is left in the rest as well.
+    """
+    if isinstance(value, Chosen):
+        if not isinstance(value.selector, Expression) and ANY_OTHER not in (value.map or {}):
+            yield from value.selector.reads()
+    elif isinstance(value, Rest) and value.column:
+        yield value.column
+    elif isinstance(value, Object) and not value.optional:
+        for inner in value.fields.values():
+            yield from _taken(inner)
+    elif isinstance(value, Items):
+        for inner in value.values:
+            yield from _taken(inner)
+
+
+def _rested(value: Value, taken: set[str]) -> Value:
+    if isinstance(value, Rest):
+        inside = f"{value.column}." if value.column else ""
+        names = {name for name in taken if name.startswith(inside)}
+        return replace(value, less=tuple(sorted(names | {inside + n for n in value.without})))
+    if isinstance(value, Object):
+        return replace(value, fields={n: _rested(v, taken) for n, v in value.fields.items()})
+    if isinstance(value, Items):
+        return replace(value, values=tuple(_rested(v, taken) for v in value.values))
+    return value
 
 
 def value_in(section: Section, key: str, times: TimeForm, kind: str | None = None) -> Value:
@@ -429,6 +583,8 @@ def _form(form: Section, times: TimeForm, kind: str | None) -> Value:
             value = _written_object(form, times)
         case "each":
             value = _each(form, times)
+        case "rest":
+            value = _rest(form)
         case selector:
             return _chosen(form, selector, times, kind)
     form.finish()
@@ -453,7 +609,24 @@ def _each(form: Section, times: TimeForm) -> Each:
     optional = form.boolean("optional", False)
     if not form.has("item"):
         form.refuse("is missing; write what one element becomes", "item")
-    return Each(form.path, expression, value_in(form, "item", times), optional)
+    item = value_in(form, "item", times)
+    if _has_rest(item):
+        form.refuse("a `rest` cannot stand inside `each`", "item")
+    return Each(form.path, expression, item, optional)
+
+
+def _has_rest(value: Value) -> bool:
+    inner = list(value.fields.values()) if isinstance(value, Object) else []
+    inner += value.values if isinstance(value, Items) else []
+    return isinstance(value, Rest) or any(_has_rest(one) for one in inner)
+
+
+def _rest(form: Section) -> Rest:
+    """The rest of an object; an empty path is the row itself, and so not a text that is missing."""
+    column = form.text("rest")
+    if column is None:
+        form.refuse('expected a text, such as "properties", or "" for the row itself', "rest")
+    return Rest(path=form.path, column=column, without=form.texts("without"))
 
 
 def _chosen(form: Section, selector: str, times: TimeForm, kind: str | None) -> Chosen:

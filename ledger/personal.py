@@ -13,6 +13,7 @@ import os
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -22,8 +23,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from ledger.keyring import Keyring
 from schemas.door import Refused
 from schemas.encoding import canonical, plain
-from schemas.envelope import Envelope
-from schemas.fields import CIPHERTEXT_PREFIX
+from schemas.envelope import ORIGINAL_TIME, Envelope
+from schemas.fields import CIPHERTEXT_PREFIX, microseconds
 from schemas.personal_fields import personal_fields, subject_fields
 from schemas.registry import BY_TYPE
 from schemas.subject import PERSONAL_KINDS, is_personal, is_token, kind_of, normalise
@@ -245,17 +246,34 @@ class _Draft:
         that key was destroyed.
 
         `traceparent` is left out: a retry of the same touchpoint has a trace of its own. So is
-        the offset, since the digest compares instants.
+        the offset, since the digest compares instants, and so are extensions, but for the time
+        as its source told it, which takes the place of a time that was put right.
         """
         e = self.envelope
+        at = _told_time(e)
         content = canonical(
-            [e.type, e.at, e.sequence, self.subject, e.correlationid, e.causationid, self.data]
+            [e.type, at, e.sequence, self.subject, e.correlationid, e.causationid, self.data]
         )
         if self.secrets:
             if key is None:  # without a key, it would give away what can be guessed
                 return NOT_COMPARED
             return hmac.digest(derived(key, b"digest"), content, "sha256")[:DIGEST_BYTES]
         return hashlib.sha256(content).digest()[:DIGEST_BYTES]
+
+
+def _told_time(envelope: Envelope[Touchpoint]) -> int | str:
+    """The time as its source told it, in microseconds since 1970 (UTC) where it is one."""
+    extensions = envelope.extensions
+    told = extensions.get(ORIGINAL_TIME) if isinstance(extensions, dict) else None
+    if not isinstance(told, str):
+        return envelope.at
+    try:
+        return microseconds(datetime.fromisoformat(told))
+    except (
+        ValueError,
+        TypeError,
+    ):  # it has no offset, or is no time: then it is a text like others
+        return told
 
 
 def derived(key: bytes, info: bytes) -> bytes:

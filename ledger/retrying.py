@@ -1,5 +1,6 @@
 """Retrying what is in quarantine: it goes through the same intake again, with its own time."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ledger.importing import row_again
@@ -7,7 +8,7 @@ from ledger.intake import append
 from ledger.ledger import Ledger
 from ledger.log import Quarantined
 from ledger.mapping import Mapping
-from ledger.quarantine import RECORDED, Entry, Item
+from ledger.quarantine import RECORDED, Entry, Item, Received
 from ledger.receipt import Receipt
 from ledger.regions import REGION, from_region
 from schemas.door import Refused
@@ -21,20 +22,32 @@ class Retried:
     refused: Refused | None
 
 
-def retry(ledger: Ledger, entry: Entry, mapping: Mapping | None = None) -> Retried:
+Again = Callable[[Received, Entry], list[Item]]
+"""What something gives that is no touchpoint itself, by whatever makes touchpoints of it."""
+
+FOREIGN = frozenset({"row", "unmapped", "payload"})
+"""The reasons of what is no touchpoint: a row of an import, what a webhook brought."""
+
+
+def by_mapping(mapping: Mapping) -> Again:
+    """What rows of an import give by a mapping."""
+    return lambda received, entry: row_again(b"".join(received.parts()), entry.context, mapping)
+
+
+def retry(ledger: Ledger, entry: Entry, again: Again | None = None) -> Retried:
     """Take an entry in again. It leaves quarantine when all that it gives is in the log.
 
-    `mapping` is for rows of an import that gave no touchpoint. If the process ends in between,
-    the next retry finds the touchpoint recorded and closes the entry.
+    `again` is for what gave no touchpoint: rows of an import, and of webhooks. If the process
+    ends in between, the next retry finds the touchpoint recorded and closes the entry.
     """
     with ledger.store.cursor() as cursor:
         received = ledger.quarantine.received(entry, cursor)
     items: list[Item] = [received]
-    if entry.reason == "row":
+    if entry.reason in FOREIGN:
         items = (
-            row_again(b"".join(received.parts()), entry.context, mapping)
-            if mapping
-            else [(received, Refused("row", entry.path, entry.message))]
+            again(received, entry)
+            if again
+            else [(received, Refused(entry.reason, entry.path, entry.message))]
         )
         items = list(from_region(items, entry.context.get(REGION)))
     group = [item if isinstance(item, tuple) else (item, None) for item in items]

@@ -3,7 +3,7 @@
 It is done by the engine of a rebuild, in a scratch file, and leaves the ledger as it is.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,6 +45,8 @@ class Aside:
 
     touchpoints: int = 0
     failures: dict[str, dict[str, Failure]] = field(default_factory=dict)
+    joined: dict[str, list[str]] = field(default_factory=dict)
+    """The keys of each view that were folded again from several streams."""
 
 
 def plan_of(
@@ -78,10 +80,11 @@ def fold_aside(
     scratch: SQLiteLedgerCursor,
     labour: Labour,
     prefix: str = "folded",
+    kept: Callable[[int], None] = lambda number: None,
 ) -> Aside:
     """Fold the views of a plan into scratch tables, a row a key, found by key.
 
-    Raises Interrupted when a stop is requested.
+    `kept` is told of each range that is folded. Raises Interrupted when a stop is requested.
     """
     found = Aside(failures={view.name: {} for view in plan.views})
     for view in plan.views:
@@ -95,6 +98,7 @@ def fold_aside(
             tables.add_rows(table_of(view, prefix), rows, scratch)
             found.failures[view.name].update((failure.key, failure) for failure in failures)
         scratch.execute("COMMIT")
+        kept(folded.number)
         found.touchpoints += folded.counted
         done += folded.touchpoints
         labour.report("folding", min(done, plan.until), plan.until)
@@ -114,6 +118,7 @@ def _join_spanning_keys(
     failures = found.failures[view.name]
     tables.index_for_joining(table, scratch)
     spanning = dict(to_be_joined(table, failures.values(), scratch))
+    found.joined[view.name] = list(spanning)
     with ledger.store.cursor() as cursor:
         known = plan.scope.governance(plan.until, cursor)
         refolder = Refolder(Reader([view]), known, plan.until, cursor)

@@ -28,12 +28,12 @@ class Boards:
         found = self._aside.failures.items()
         return [(view, key) for view, failures in found for key in sorted(failures)]
 
-    def walk(self, view: View) -> Iterator[tuple[str, Any]]:
-        """(key, state) of every row, by key; read page by page."""
+    def walk(self, view: View, after: str | None = None) -> Iterator[tuple[str, Any]]:
+        """(key, state) of every row, or of those behind a key, by key; read page by page."""
         if self._scratch is None:
-            yield from query.walk(self._ledger, view)
+            yield from query.walk(self._ledger, view, after)
             return
-        for row in tables.walk(table_of(view), self._scratch):
+        for row in tables.walk(table_of(view), self._scratch, after):
             yield row.key, query.decoded(view, row.state)
 
     def states_of(self, view: View, keys: Sequence[str]) -> dict[str, Any]:

@@ -255,9 +255,11 @@ def listing(
     return list(islice(found, limit))
 
 
-def walk(ledger: Ledger, view: View) -> Iterator[tuple[str, Any]]:
-    """(key, state) of every row, by key; read page by page, so that any number will do."""
-    after: str | None = None
+def walk(ledger: Ledger, view: View, after: str | None = None) -> Iterator[tuple[str, Any]]:
+    """(key, state) of every row, or of those behind a key, by key.
+
+    They are read page by page, so that any number will do.
+    """
     while True:
         with ledger.store.cursor() as cursor:
             live = generations.live(view.name, cursor)

@@ -10,7 +10,7 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -70,6 +70,8 @@ class Scope:
 
 
 EVERYTHING = Scope()
+Rows = dict[str, tuple[list[Row], list[Failure]]]
+"""What a range gave, by view."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,8 @@ class Plan:
     now: int = 0
     """When the work began (microseconds since 1970)."""
     scope: Scope = EVERYTHING
+    keep: Callable[[int, Rows], Rows] | None = None
+    """Called with the number and the rows of a range by whoever folds it; gives those to go on."""
 
 
 class Folded(NamedTuple):
@@ -98,7 +102,7 @@ class Folded(NamedTuple):
     touchpoints: int
     counted: int
     latest_at: int | None
-    rows: dict[str, tuple[list[Row], list[Failure]]]
+    rows: Rows
 
 
 class RangeFolder:
@@ -152,6 +156,8 @@ class RangeFolder:
             with self._store.cursor(write=True, durable=False) as cursor:
                 write_range(plan.into, number, rows, latest, plan.now, cursor)
             rows = {}
+        elif plan.keep is not None:
+            rows = plan.keep(number, rows)
         return Folded(number, len(touchpoints), len(standing), latest, rows)
 
     def _people(

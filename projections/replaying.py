@@ -1,8 +1,10 @@
 """Replay: every view as it was, or as it would have been, in an SQLite file of its own."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import msgspec
 
@@ -13,7 +15,7 @@ from projections.aside import Aside, Labour, fold_aside, plan_of, scratch_in
 from projections.fold import Failure
 from projections.query import Cut
 from projections.ranges import Plan
-from projections.replay_file import ReplayFile
+from projections.replay_file import Parts, ReplayFile
 from projections.view import View
 
 
@@ -49,14 +51,12 @@ def replay(
     moment = _moment_of(plan)
     with ledger.store.cursor() as cursor:
         rules = plan.scope.governance(plan.until, cursor).rules
-    with scratch_in(into.parent) as scratch:
-        aside = fold_aside(ledger, plan, scratch, labour)
-        rows: dict[str, int] = {}
-        with ReplayFile(into, scratch) as file:
-            for number, view in enumerate(views):
-                labour.report("writing", plan.until * number // len(views), plan.until)
-                rows[view.name] = file.write(view, moment, aside.failures[view.name].values())
-                labour.check_stop()
+    with TemporaryDirectory(dir=into.parent) as folder, scratch_in(into.parent) as scratch:
+        parts = Parts(Path(folder), plan.views, moment)
+        with ReplayFile(into, parts, scratch) as file:
+            plan = replace(plan, keep=parts.keep)
+            aside = fold_aside(ledger, plan, scratch, labour, kept=file.take)
+            rows = _finished(file, plan, aside, labour)
             file.describe(_description(ledger, plan, cut, head, aside, rules_digest))
     return Replayed(
         touchpoints=aside.touchpoints,
@@ -65,6 +65,18 @@ def replay(
         failed=_listed(aside.failures),
         idle=list(never_in_force(assumed, rules)),
     )
+
+
+def _finished(file: ReplayFile, plan: Plan, aside: Aside, labour: Labour) -> dict[str, int]:
+    """Bring every view to its end; the rows of each."""
+    rows: dict[str, int] = {}
+    for number, view in enumerate(plan.views):
+        labour.report("writing", plan.until * number // len(plan.views), plan.until)
+        if aside.joined.get(view.name):
+            file.replace(view, aside.joined[view.name])
+        rows[view.name] = file.finish(view, aside.failures[view.name].values())
+        labour.check_stop()
+    return rows
 
 
 def _moment_of(plan: Plan) -> int:

@@ -63,9 +63,8 @@ def rows_of(table: str, keys: Sequence[str], cursor: Cursor) -> dict[str, Row]:
     return {row[0]: Row(*row) for row in rows}
 
 
-def walk(table: str, cursor: Cursor) -> Iterator[Row]:
-    """All rows of an indexed table in order of key (by its bytes), read page by page."""
-    after: str | None = None
+def walk(table: str, cursor: Cursor, after: str | None = None) -> Iterator[Row]:
+    """All rows of an indexed table, or those behind a key, in order of key (by its bytes)."""
     while True:
         page = rows_behind(table, after, WALK_ROWS, cursor)
         yield from page

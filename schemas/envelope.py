@@ -9,6 +9,12 @@ from schemas.touchpoint import Touchpoint
 
 T = TypeVar("T", bound=Touchpoint)
 
+ORIGINAL_TIME = "originaltimestamp"
+"""The extension that holds the time as its source told it, where a door has put `time` right by
+the clock of the sender. It is what the content is compared by: a retry is put right anew."""
+UNTOLD = "none"
+"""Stands there where the source told no time: it happened when it came, and may come again."""
+
 
 class Envelope(msgspec.Struct, Generic[T], frozen=True, kw_only=True, omit_defaults=True):
     """A touchpoint together with who reported it, about whom, and when it occurred.

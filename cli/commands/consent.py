@@ -1,6 +1,5 @@
 """`touchstone consent`: what a person allows, whether he may be reached, and who was unduly."""
 
-from collections.abc import Iterator
 from datetime import tzinfo
 from heapq import nsmallest
 from typing import get_args
@@ -14,20 +13,22 @@ from cli.boards import boards
 from cli.exits import NotFound
 from cli.moments import shown_date, shown_iso
 from cli.output import Column, Record, clean
-from cli.revealing import Sight, reveal_option, sight_of
+from cli.revealing import reveal_option, sight_of
 from cli.session import Session, pass_session, warn_if_behind
-from domain.consent_history import (
-    SENDING,
-    ConsentHistory,
-    Violation,
-    answer,
-    intervals,
-    violation,
-)
+from domain.consent_history import SENDING
 from domain.consents import CHANNELS, GRANTED
 from ledger.ledger import Ledger
 from projections.consents import CONSENTS
-from projections.query import Cut, state_of
+from projections.query import Cut
+from projections.windows.consents import (
+    Wanted,
+    consent_records,
+    place,
+    verdict,
+    violation_records,
+    violations,
+    whole,
+)
 from schemas.consent import ConsentPurpose
 
 INTERVAL_FIELDS = (
@@ -60,9 +61,9 @@ def show(session: Session, /, subject: str, cut: Cut) -> None:
     with session.ledger() as ledger:
         warn_if_behind(session, ledger)
         person = person_named(session, ledger, subject, cut)
-        history: ConsentHistory = state_of(ledger, CONSENTS, person, cut) or ConsentHistory()
+        records = consent_records(ledger, person, cut)
     session.printer.records(
-        intervals(history),
+        records,
         _interval_columns(session.zone),
         "nothing was ever allowed or refused, so nothing is granted",
         csv_fields=INTERVAL_FIELDS,
@@ -104,27 +105,20 @@ def check(session: Session, /, subject: str, channel: str, purpose: str, cut: Cu
     log itself, so it is never behind.
     """
     with session.ledger() as ledger:
-        history = _history(session, ledger, subject, cut)
-    record = {"subject": subject, **answer(history, channel, purpose)}
+        cut = whole(ledger, cut)
+        person = _known(session, ledger, subject, cut)
+        record = verdict(ledger, subject, person, (channel, purpose), cut)
     session.printer.record(record, lambda: [_verdict(record, session.zone)])
     return exits.DONE if record["state"] == GRANTED else exits.DENIED
 
 
-def _history(session: Session, ledger: Ledger, subject: str, cut: Cut) -> ConsentHistory:
-    """What is known of a subject's consent; nothing where it is not one known customer.
-
-    Whoever sends must not take a subject that nobody knows for one that allows it.
-    """
-    if cut.known_at is None:
-        # All that is recorded by now, folded on the spot: no view is behind the log.
-        cut = Cut(cut.as_of, ledger.log.head().recorded_at)
+def _known(session: Session, ledger: Ledger, subject: str, cut: Cut) -> str | None:
+    """The person; None where the subject is not one known customer, which is said."""
     try:
-        person = person_named(session, ledger, subject, cut)
+        return person_named(session, ledger, subject, cut)
     except NotFound as unknown:
         session.note(f"note: {unknown}")
-        return ConsentHistory()
-    history: ConsentHistory | None = state_of(ledger, CONSENTS, person, cut)
-    return history or ConsentHistory()
+        return None
 
 
 def _verdict(record: Record, zone: tzinfo) -> Text:
@@ -150,7 +144,7 @@ def _verdict(record: Record, zone: tzinfo) -> Text:
 @cut_options
 @reveal_option
 @pass_session
-def violations(
+def violations_(
     session: Session,
     /,
     since: int | None,
@@ -170,39 +164,16 @@ def violations(
         if cut.now:
             warn_if_behind(session, ledger)
         sight = sight_of(session, ledger, reveal)
-
-        def is_wanted(found: Violation) -> bool:
-            return (
-                (since is None or since <= found.at)
-                and (until is None or found.at <= until)
-                and (not channels or found.channel in channels)
-            )
-
+        wanted = Wanted(since, until, channels)
         with boards(session, ledger, (CONSENTS,), cut) as folded:
-            every = (
-                (found, person)
-                for person, history in folded.walk(CONSENTS)
-                for found in history.violations
-                if is_wanted(found)
-            )
-            listed = sorted(every, key=_place) if limit is None else nsmallest(limit, every, _place)
+            every = violations(folded, wanted)
+            listed = sorted(every, key=place) if limit is None else nsmallest(limit, every, place)
         session.printer.records(
-            sight.on_record(_violations(listed, sight)),
+            sight.on_record(violation_records(listed, sight)),
             _violation_columns(session.zone),
             "no marketing was sent without consent",
             csv_fields=VIOLATION_FIELDS,
         )
-
-
-def _place(listed: tuple[Violation, str]) -> tuple[int, str, str]:
-    found, _ = listed
-    return found.at, found.source, found.id
-
-
-def _violations(listed: list[tuple[Violation, str]], sight: Sight) -> Iterator[Record]:
-    names = sight.subjects({person for _, person in listed})
-    for found, person in listed:
-        yield {"customer": names[person], **violation(found)}
 
 
 def _violation_columns(zone: tzinfo) -> list[Column]:

@@ -1,6 +1,6 @@
 """`touchstone customer`: who is known, the 360° view of one of them, and his timeline."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import ExitStack
 from functools import partial
 from itertools import islice
@@ -13,7 +13,6 @@ from cli.asking import (
     channel_option,
     cut_options,
     limit_option,
-    moment_of,
     person_named,
     search_token,
     since_option,
@@ -29,22 +28,20 @@ from cli.commands.export import export_command
 from cli.exits import NotFound
 from cli.moments import shown_date, shown_iso
 from cli.output import Column, Record
-from cli.revealing import Sight, reveal_option, sight_of
+from cli.revealing import reveal_option, sight_of
 from cli.session import Session, pass_session, warn_if_behind
-from cli.telling import TIMELINE_COLUMNS, TIMELINE_FIELDS, days, timeline_records
-from domain import tickets
-from domain.customers import Customer, net_amounts, orders_completed
-from domain.stated import described, written
-from domain.tickets import Ticket
-from ledger.ledger import Ledger
+from cli.telling import TIMELINE_COLUMNS, TIMELINE_FIELDS, days
+from domain.customers import Customer
 from ledger.looks import Look, looks_at
 from projections.customers import CUSTOMERS
-from projections.query import Cut, Told, persons_at, states_of, subjects_of, timeline
+from projections.query import Cut, states_of, subjects_of, timeline
 from projections.tickets import TICKETS
+from projections.windows.customers import customer_records, seen_with
+from projections.windows.portrait import Asked, portrait_of
+from projections.windows.timeline import Wanted, timeline_records
+from projections.windows.whom import moment_of
 from schemas.fields import rfc3339
-from schemas.registry import BY_TYPE
 
-PAGE_CUSTOMERS = 500
 EXAMPLES = """\b
 Examples:
   touchstone customer list --find ana@example.com
@@ -99,7 +96,7 @@ def list_(
             tickets_of = partial(board.states_of, TICKETS)
             empty = "no customers yet: `touchstone append FILE` brings some in"
         else:
-            found = _found(ledger, search_token(ledger, find), cut)
+            found = seen_with(ledger, search_token(ledger, find), cut)
             tickets_of = partial(states_of, ledger, TICKETS, cut=cut)
             empty = "nobody was seen with this address or number"
         columns = [
@@ -112,54 +109,9 @@ def list_(
             Column("net", lambda r: portrait.amounts(r["net"]), number=True, wraps=True),
             Column("open", lambda r: r["tickets_open"], number=True),
         ]
-        entries = _entries(ledger, islice(found, limit), tickets_of, cut, sight)
+        entries = customer_records(ledger, islice(found, limit), tickets_of, cut, sight)
         records = sight.on_record(entries)
         session.printer.records(records, columns, empty)
-
-
-def _found(ledger: Ledger, token: str, cut: Cut) -> Iterator[tuple[str, Customer]]:
-    """The person of the address itself, and those with whom it was ever seen."""
-    subjects = [token, *ledger.log.subjects_with(token)]
-    persons = sorted({*map(persons_at(ledger, subjects, cut).person_of, subjects)})
-    states = states_of(ledger, CUSTOMERS, persons, cut)
-    return ((person, states[person]) for person in persons if person in states)
-
-
-def _entries(
-    ledger: Ledger,
-    found: Iterable[tuple[str, Customer]],
-    tickets_of: Callable[[list[str]], dict[str, Ticket]],
-    cut: Cut,
-    sight: Sight,
-) -> Iterator[Record]:
-    """The lines of the list; what is not in a customer's own row is looked up for many at once."""
-    rest = iter(found)
-    while page := list(islice(rest, PAGE_CUSTOMERS)):
-        names = sight.subjects([person for person, _ in page])
-        stated = [state.traits["name"].subject for _, state in page if "name" in state.traits]
-        sight.fetch_keys(stated)
-        named = {ticket_id for _, state in page for ticket_id in state.tickets}
-        board = tickets_of(sorted(named))
-        persons = persons_at(ledger, names, cut)
-        for person, state in page:
-            told = [board[ticket_id] for ticket_id in state.tickets if ticket_id in board]
-            known = tickets.counts(told, persons.subjects_of(person))
-            yield _entry(names[person], state, known, sight)
-
-
-def _entry(customer: str, state: Customer, known: dict[str, int], sight: Sight) -> Record:
-    name = described(state.traits.get("name"))
-    return {
-        "customer": customer,
-        "name": sight.traits({"name": name})["name"]["value"] if name else None,
-        "first_seen": written(state.first_seen),
-        "last_seen": written(state.last_seen),
-        "touchpoints": state.touchpoints,
-        "orders": orders_completed(state),
-        "net": net_amounts(state),
-        "tickets_open": known["open"],
-        "tickets": known["total"],
-    }
 
 
 @command.command("show")
@@ -177,8 +129,8 @@ def show(session: Session, /, subject: str, cut: Cut, reveal: str | None) -> Non
         warn_if_behind(session, ledger)
         person = person_named(session, ledger, subject, cut)
         sight = sight_of(session, ledger, reveal)
-        asked = portrait.Asked(person, cut, moment_of(ledger, cut))
-        record = portrait.portrait(ledger, asked, sight)
+        asked = Asked(person, cut, moment_of(ledger, cut))
+        record = portrait_of(ledger, asked, sight)
         if record is None:
             raise NotFound(_nothing_known(subject, cut))
         sight.on_record([record])
@@ -216,7 +168,8 @@ def timeline_(
     """
     with session.ledger() as ledger:
         person = person_named(session, ledger, subject, cut)
-        told = [t for t in timeline(ledger, person, cut) if _is_wanted(t, **wanted)]
+        passes = Wanted(**wanted).passes
+        told = [t for t in timeline(ledger, person, cut) if passes(t.envelope.type, t.envelope.at)]
         newest = told if limit is None else told[-limit:]
         records = timeline_records(ledger, newest, cut, sight_of(session, ledger, reveal))
         session.printer.records(
@@ -226,22 +179,6 @@ def timeline_(
             layout=lambda listed: days(listed, session.zone),
             csv_fields=TIMELINE_FIELDS,
         )
-
-
-def _is_wanted(
-    told: Told,
-    channels: tuple[str, ...],
-    types: tuple[str, ...],
-    since: int | None,
-    until: int | None,
-) -> bool:
-    envelope = told.envelope
-    return (
-        (not channels or BY_TYPE[envelope.type].CHANNEL in channels)
-        and (not types or envelope.type in types)
-        and (since is None or envelope.at >= since)
-        and (until is None or envelope.at <= until)
-    )
 
 
 LOOK_COLUMNS = (

@@ -12,7 +12,7 @@ from cli.asking import person_named
 from cli.faces import LOYALTY_PREFIX, face_of, seen
 from cli.moments import Moment, shown_iso
 from cli.output import Record, clean
-from cli.revealing import Sight, read_stored, reveal_option, sight_of
+from cli.revealing import reveal_option, sight_of
 from cli.session import Session, pass_session
 from domain.identity import Joined
 from ledger.ledger import Ledger
@@ -23,6 +23,7 @@ from projections.loyalty import LOYALTY
 from projections.query import Cut, Told, persons_at, states_of
 from projections.tickets import TICKETS
 from projections.view import View
+from projections.windows.sight import Sight, read_stored
 from schemas.fields import rfc3339
 
 FIELDS = ("field", "from", "to", "because", "touchpoints")

@@ -10,10 +10,9 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from cli import exits, portrait
-from cli.asking import moment_of, person_named
+from cli import exits
+from cli.asking import person_named
 from cli.output import Record, clean
-from cli.revealing import Masked
 from cli.session import Session, bring_up_to_date, pass_session
 from ledger.erasure import Erased, Plan, erase, plan_erasure
 from ledger.errors import LedgerError, Locked
@@ -23,6 +22,9 @@ from ledger.seals.sealing import seal
 from projections.forgetting import forget_old_tables
 from projections.query import NOW, persons_at
 from projections.registry import PROJECTIONS
+from projections.windows.portrait import Asked, portrait_of
+from projections.windows.sight import Masked
+from projections.windows.whom import moment_of
 from schemas.fields import rfc3339
 from schemas.wording import counted
 
@@ -124,8 +126,8 @@ def _forget(session: Session, ledger: Ledger) -> int:
 def _remains(ledger: Ledger, plan: Plan) -> Record:
     """What is known of the person beside everything personal."""
     persons: Persons = persons_at(ledger, [plan.person], NOW)
-    asked = portrait.Asked(plan.person, NOW, moment_of(ledger, NOW), persons)
-    found = portrait.portrait(ledger, asked, Masked()) or {}
+    asked = Asked(plan.person, NOW, moment_of(ledger, NOW), persons)
+    found = portrait_of(ledger, asked, Masked()) or {}
     return {name: found.get(name) for name in REMAINS}
 
 

@@ -15,9 +15,8 @@ from cli.asking import cut_options, person_named
 from cli.exits import NotFound
 from cli.faces import LOYALTY_PREFIX, Rules, face_of, rules_behind, seen
 from cli.moments import shown_iso
-from cli.movements import movement_record
 from cli.output import Record, clean
-from cli.revealing import Sight, reveal_option, sight_of
+from cli.revealing import reveal_option, sight_of
 from cli.session import Session, pass_session
 from domain.statement import statement
 from ledger.ledger import Ledger
@@ -28,6 +27,8 @@ from projections.loyalty import LOYALTY
 from projections.query import Cut, Told
 from projections.tickets import TICKETS
 from projections.view import View
+from projections.windows.points import movement_record
+from projections.windows.sight import Sight
 from schemas.fields import rfc3339
 
 FIELDS = (

@@ -15,8 +15,8 @@ from cli.commands.projection import (
 from cli.following import Telling, gauges
 from cli.health import answering, health_options, writing
 from cli.session import Session, pass_session
-from consumers.metrics import Metrics
 from ledger.ledger import Ledger
+from ledger.metrics import Metrics
 from projections.follower import PAGE_TOUCHPOINTS
 from projections.following import POLL_SECONDS, STUCK_SECONDS, Following, Pace
 from projections.pulse import Pulse

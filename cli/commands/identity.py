@@ -10,10 +10,10 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from cli import exits, portrait
-from cli.asking import cut_options, limit_option, moment_of, person_named, stored_subject
+from cli.asking import cut_options, limit_option, person_named, stored_subject
 from cli.moments import shown_iso
 from cli.output import Column, Record, clean
-from cli.revealing import Sight, reveal_option, sight_of
+from cli.revealing import reveal_option, sight_of
 from cli.session import (
     Session,
     agreed,
@@ -21,7 +21,6 @@ from cli.session import (
     no_follow_option,
     pass_session,
 )
-from domain.identity import Joined
 from ledger.joining import (
     Decided,
     WhatIf,
@@ -37,17 +36,15 @@ from ledger.joining import (
 from ledger.ledger import Ledger
 from ledger.persons import Persons
 from ledger.suggesting import suggestions
-from projections.query import NOW, Cut, persons_at
-from schemas.fields import TEXT_CHARACTERS_MAX, rfc3339
+from projections.query import NOW, Cut
+from projections.windows.identities import identity_records
+from projections.windows.portrait import Asked, portrait_of
+from projections.windows.sight import Sight
+from projections.windows.whom import moment_of
+from schemas.fields import TEXT_CHARACTERS_MAX
 from schemas.wording import counted
 
 F = TypeVar("F", bound=Callable[..., Any])
-BY = {
-    "customer.merged.v1": "merge",
-    "customer.linked.v1": "link",
-    "customer.described.v1": "equal value",
-}
-"""What makes two subjects one person, by the type of the fact."""
 
 
 def _reason(_: click.Context, option: click.Parameter, value: str) -> str:
@@ -238,7 +235,7 @@ def _portraits(
 ) -> Iterator[Record]:
     moment = moment_of(ledger, NOW)
     for person in dict.fromkeys(map(persons.person_of, subjects)):
-        found = portrait.portrait(ledger, portrait.Asked(person, NOW, moment, persons), sight)
+        found = portrait_of(ledger, Asked(person, NOW, moment, persons), sight)
         if found is not None:
             yield found
 
@@ -252,40 +249,14 @@ def identities(session: Session, /, subject: str, cut: Cut, reveal: str | None) 
     """Show which subjects are this customer, and by which facts."""
     with session.ledger() as ledger:
         person = person_named(session, ledger, subject, cut)
-        persons = persons_at(ledger, [person], cut)
         sight = sight_of(session, ledger, reveal)
-        names = sight.subjects(persons.subjects_of(person))
-        joins = persons.joins_of(person)
-        records = [
-            {
-                "customer": names[person],
-                "subject": names[one],
-                "joined_by": [
-                    _join_record(join, one, names)
-                    for join in joins
-                    if one in (join.one, join.other)
-                ],
-            }
-            for one in persons.subjects_of(person)
-        ]
+        records = identity_records(ledger, person, cut, sight)
         columns = (
             Column("subject", lambda r: r["subject"], wraps=True),
             Column("is one with", lambda r: "\n".join(map(_join_line, r["joined_by"])), wraps=True),
             Column("since", lambda r: _since(r, session)),
         )
         session.printer.records(sight.on_record(records), columns)
-
-
-def _join_record(join: Joined, one: str, names: dict[str, str]) -> Record:
-    other = join.other if join.one == one else join.one
-    source, id_ = join.tie.identity
-    return {
-        "subject": names[other],
-        "by": BY[join.tie.type],
-        "time": rfc3339(join.tie.order[0]),
-        "source": source,
-        "id": id_,
-    }
 
 
 def _join_line(join: Record) -> str:

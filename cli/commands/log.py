@@ -20,10 +20,9 @@ from cli.exits import NotFound
 from cli.log_reading import Filter, read, shown
 from cli.moments import shown_iso
 from cli.output import Column, Record, Unwrapped, clean, console_out, json_line, json_lines
-from cli.revealing import Sight, read_stored, reveal_option, sight_of
+from cli.revealing import reveal_option, sight_of
 from cli.session import Session, confirm, pass_session
 from cli.stopping import stopping
-from cli.telling import OPTIONAL_ATTRIBUTES, log_record
 from cli.writing import in_place_of, regular_file
 from ledger.cloudevents import cloud_event
 from ledger.intake import StopRequested
@@ -31,6 +30,8 @@ from ledger.ledger import Ledger
 from ledger.log import Stored
 from ledger.masking import without_personal_data
 from projections.query import Told
+from projections.windows.sight import Sight, read_stored
+from projections.windows.timeline import OPTIONAL_ATTRIBUTES, log_record
 
 POLL_SECONDS = 0.5
 POLLED_TOUCHPOINTS_MAX = 1_000

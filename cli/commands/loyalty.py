@@ -1,7 +1,7 @@
 """`touchstone loyalty`: what an account holds, how it came to that, and spending from it."""
 
 from collections.abc import Iterator
-from typing import Any
+from contextlib import contextmanager
 from uuid import uuid4
 
 import click
@@ -9,35 +9,33 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from cli import exits, rule_words
-from cli.asking import (
-    cut_options,
-    moment_of,
-    person_named,
-    since_option,
-    stored_subject,
-    until_option,
-)
+from cli import exits
+from cli.asking import cut_options, person_named, since_option, until_option
 from cli.commands import simulate
 from cli.commands.explain import loyalty_explain
 from cli.moments import shown_iso
-from cli.movements import balance_record, movement_record
 from cli.output import Column, Record, clean
-from cli.portrait import BALANCE_FIELDS
-from cli.portrait import points as points_of
-from cli.revealing import reveal_option, sight_of, subject_in
+from cli.revealing import reveal_option, sight_of
 from cli.session import Session, bring_up_to_date, no_follow_option, pass_session, warn_if_behind
 from domain.lots import Account
 from domain.loyalty import Member
 from domain.redemption import Refusal
-from domain.rules import Rules, Version
-from domain.statement import Movement, statement
 from ledger.decisions import Redeemed, redeem
 from ledger.ledger import Ledger
 from projections.loyalty import LOYALTY
-from projections.query import NOW, Cut, governing, rules, state_of, subjects_of, timeline
-from schemas.encoding import plain
-from schemas.fields import ID_CHARACTERS_MAX, TEXT_CHARACTERS_MAX, rfc3339
+from projections.query import NOW, Cut, rules, state_of
+from projections.windows.points import (
+    BALANCE_FIELDS,
+    NoProgramme,
+    SeveralProgrammes,
+    account_record,
+    chosen_programme,
+    statement_records,
+)
+from projections.windows.points import points as points_of
+from projections.windows.rules import version_records
+from projections.windows.whom import acting_subject, moment_of
+from schemas.fields import ID_CHARACTERS_MAX, TEXT_CHARACTERS_MAX
 
 REFUSALS = {"unknown_programme": exits.NOT_FOUND, "points_not_positive": exits.USAGE}
 """The exit codes of refusals; any other is a conflict with what the account holds."""
@@ -68,21 +66,22 @@ command.add_command(simulate.command)
 command.add_command(loyalty_explain)
 
 
-def _chosen_programme(member: Member, known: Rules, asked: str | None) -> str:
-    """The programme that is meant: the one asked for, or the only one that there is."""
-    if asked is not None:
-        if asked in member.programmes or asked in known.programmes:
-            return asked
-        there = ", ".join(known.programmes) or "none"
-        raise exits.NotFound(f"there is no programme {asked}; programmes with rules: {there}")
-    names = tuple(sorted(member.programmes)) or known.programmes
-    if not names:
-        raise exits.NotFound(
-            "there is no loyalty programme: append a touchpoint loyalty.rules_published.v1"
-        )
-    if len(names) > 1:
-        raise click.UsageError(f"say which with --programme: {', '.join(names)}")
-    return names[0]
+@contextmanager
+def _programme_told() -> Iterator[None]:
+    """Says which programmes there are to somebody who asked for none of them."""
+    try:
+        yield
+    except NoProgramme as missing:
+        raise exits.NotFound(_missing(missing)) from None
+    except SeveralProgrammes as several:
+        raise click.UsageError(f"say which with --programme: {', '.join(several.known)}") from None
+
+
+def _missing(missing: NoProgramme) -> str:
+    if missing.asked is None:
+        return "there is no loyalty programme: append a touchpoint loyalty.rules_published.v1"
+    there = ", ".join(missing.known) or "none"
+    return f"there is no programme {missing.asked}; programmes with rules: {there}"
 
 
 @command.command("balance")
@@ -99,11 +98,8 @@ def balance_(
         warn_if_behind(session, ledger)
         sight = sight_of(session, ledger, reveal)
         person = person_named(session, ledger, subject, cut)
-        member: Member = state_of(ledger, LOYALTY, person, cut) or Member()
-        chosen = _chosen_programme(member, rules(ledger, cut), programme)
-        account = member.programmes.get(chosen, Account())
-        record = {"customer": subject_in(sight, person), "programme": chosen}
-        record |= balance_record(account, moment_of(ledger, cut))
+        with _programme_told():
+            record = account_record(ledger, person, programme, cut, sight)
         sight.on_record([record])
         session.printer.record(record, lambda: _balance_page(record, session))
 
@@ -140,34 +136,16 @@ def statement_(
     with session.ledger() as ledger:
         warn_if_behind(session, ledger)
         person = person_named(session, ledger, subject, cut)
-        known = governing(ledger, cut)
-        member: Member = state_of(ledger, LOYALTY, person, cut) or Member()
-        chosen = _chosen_programme(member, known.rules, programme)
-        told = timeline(ledger, person, cut)
-        last = min(moment_of(ledger, cut), until) if until is not None else moment_of(ledger, cut)
-        movements = statement(known.standing([t.envelope for t in told]), known.rules, chosen, last)
-        positions = {(t.envelope.source, t.envelope.id): t.position for t in told}
-        records = list(_statement_lines(movements, positions, since))
+        with _programme_told():
+            chosen, records = statement_records(
+                ledger, person, programme, cut, since=since, until=until
+            )
     session.printer.records(
         records,
         _statement_columns(session),
         f"no points of {chosen} have moved",
         csv_fields=STATEMENT_FIELDS,
     )
-
-
-def _statement_lines(
-    movements: list[Movement], positions: dict[tuple[str, str], int], since: int | None
-) -> Iterator[Record]:
-    """One line a movement; what came before `since` is one opening line."""
-    shown = [m for m in movements if since is None or m.at >= since]
-    if since is not None:
-        earlier = movements[: len(movements) - len(shown)]
-        carried = earlier[-1].balance if earlier else 0
-        opening = Movement(at=since, kind="opening", points=0, balance=carried, text="carried over")
-        yield movement_record(opening, positions)
-    for movement in shown:
-        yield movement_record(movement, positions)
 
 
 def _statement_columns(session: Session) -> list[Column]:
@@ -229,9 +207,12 @@ def redeem_(
     with session.ledger() as ledger:
         person = person_named(session, ledger, subject)
         member: Member = state_of(ledger, LOYALTY, person) or Member()
-        chosen = _chosen_programme(member, rules(ledger, NOW), programme)
+        with _programme_told():
+            chosen = chosen_programme(member, rules(ledger, NOW), programme)
         name = redemption_id or str(uuid4())
-        decision = redeem(ledger, _acting(ledger, subject, person), chosen, points, name, reward)
+        decision = redeem(
+            ledger, acting_subject(ledger, subject, person), chosen, points, name, reward
+        )
         if isinstance(decision, Refusal):
             session.complain(f"Error: {decision.message}")
             return REFUSALS.get(decision.code, exits.CONFLICT)
@@ -280,38 +261,13 @@ def rules_(session: Session, /, programme: str | None, cut: Cut) -> None:
         there = ", ".join(known.programmes) or "none"
         raise exits.NotFound(f"there is no programme {programme}; programmes with rules: {there}")
     names = known.programmes if programme is None else (programme,)
-    records = [record for name in names for record in _versions(known, name, moment)]
+    records = [record for name in names for record in version_records(known, name, moment)]
     session.printer.records(
         records,
         (),
         "no rules are published: append a touchpoint loyalty.rules_published.v1",
         layout=lambda listed: _rules_page(listed, session),
     )
-
-
-def _versions(known: Rules, programme: str, moment: int) -> Iterator[Record]:
-    """The versions of a programme, or what is known of one that was closed without any."""
-    last = known.closed(programme)
-    closing = {"last_redemption_at": None if last is None else rfc3339(last)}
-    in_force = known.in_force(programme, moment)
-    versions = known.versions.get(programme, ())
-    if not versions:
-        yield {"programme": programme, "version": None, **closing}
-    for version in versions:
-        yield _version(version) | {"in_force": version is in_force} | closing
-
-
-def _version(version: Version) -> Record:
-    facts = version.facts
-    record: dict[str, Any] = {
-        "programme": version.programme,
-        "version": version.version,
-        "valid_from": rfc3339(version.valid_from),
-    }
-    for name in ("expires_after_days", "pending_days", "point_value", "minimum_redemption"):
-        record[name] = plain(getattr(facts, name))
-    record["earn"] = [{**plain(rule), "text": rule_words.earning(rule)} for rule in facts.earn]
-    return record | {"terms": rule_words.terms(facts)}
 
 
 def _rules_page(records: list[Record], session: Session) -> Iterator[RenderableType]:
@@ -337,10 +293,3 @@ def _heading(record: Record, session: Session) -> Text:
     since = shown_iso(record["valid_from"], session.zone)
     state = (" (in force)", "green") if record["in_force"] else ""
     return Text.assemble(name, f", version {record['version']:,}, from {since}", state)
-
-
-def _acting(ledger: Ledger, subject: str, person: str) -> str:
-    """The subject that a redemption is recorded of: the one that was named, if it is the
-    person's, so that it goes with him should the person ever be parted again."""
-    stored = stored_subject(ledger, subject)
-    return stored if stored in subjects_of(ledger, person) else person

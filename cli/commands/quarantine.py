@@ -8,14 +8,15 @@ import click
 from rich.text import Text
 
 from cli import exits
+from cli.mending import mended
 from cli.moments import shown_time
 from cli.output import Column, Record, json_lines
 from cli.receipts import as_record, receipt_table
-from cli.revealing import Revealed, reveal_option
+from cli.revealing import reveal_option, revealed
 from cli.session import Session, bring_up_to_date, confirm, no_follow_option, pass_session
 from ledger.access import NOT_ALLOWED
 from ledger.ledger import Ledger
-from ledger.mapping import MappingInvalid, load_mapping
+from ledger.mapping import MappingInvalid
 from ledger.quarantine import DISCARDED, RECORDED, WAITING, Entry, Received
 from ledger.receipt import Receipt
 from ledger.retrying import retry
@@ -49,7 +50,8 @@ def _where(record: Record) -> str:
     if "offset" in context:
         return f"{context['topic']}[{context['partition']}] at {context['offset']}"
     place = ", ".join(f"{k} {context[k]}" for k in ("line", "item", "row") if k in context)
-    return f"{context.get('file', record['door'])}" + (f", {place}" if place else "")
+    door = f"webhook {context['webhook']}" if "webhook" in context else record["door"]
+    return f"{context.get('file', door)}" + (f", {place}" if place else "")
 
 
 def _why(record: Record) -> str:
@@ -101,7 +103,7 @@ def show(session: Session, number: int, content: bool, headers: bool, reveal: st
             "what was received may be personal: --bytes or --headers, and --reveal PURPOSE with it"
         )
     with session.ledger() as ledger:
-        sight = Revealed(session, ledger, reveal) if reveal is not None else None
+        sight = revealed(session, ledger, reveal) if reveal is not None else None
         entry, received = _kept(ledger, number, whole=sight is not None)
         if sight is not None and received is not None:
             # Whom an entry is about may not be known, so that it is a look at the entry.
@@ -161,7 +163,7 @@ def _shown(value: Any) -> str:
     "mapping_path",
     metavar="MAP.toml",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="For rows of an import: the (mended) mapping.",
+    help="For rows of an import the (mended) mapping, for what webhooks brought the connector.",
 )
 @no_follow_option
 @pass_session
@@ -179,14 +181,14 @@ def retry_(
     if every == bool(numbers):
         raise click.UsageError("either name the entries or say --all")
     try:
-        mapping = load_mapping(mapping_path) if mapping_path else None
+        again = mended(mapping_path) if mapping_path else None
     except (MappingInvalid, OSError) as error:
         raise click.UsageError(str(error)) from None
     with session.ledger() as ledger:
         receipt = Receipt(head=ledger.log.head().position)
         entries = _entries(ledger, numbers, every)
         for entry in _but_not_allowed(session, entries) if every else entries:
-            retried = retry(ledger, entry, mapping)
+            retried = retry(ledger, entry, again)
             receipt += retried.receipt
             if retried.refused:
                 session.complain(f"entry {entry.entry}: {retried.refused}")

@@ -2,36 +2,30 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import tzinfo
-from heapq import nsmallest
-from typing import get_args
 
 import click
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from cli.asking import cut_options, limit_option, moment_of, person_named
+from cli.asking import cut_options, limit_option, person_named
 from cli.boards import boards
 from cli.commands.explain import ticket_explain
 from cli.exits import NotFound
 from cli.moments import shown_date, shown_iso
 from cli.output import Column, Record, clean
-from cli.revealing import Sight, reveal_option, sight_of, subject_in
+from cli.revealing import reveal_option, sight_of
 from cli.session import Session, pass_session, warn_if_behind
-from cli.telling import TIMELINE_COLUMNS, TIMELINE_FIELDS, days, timeline_records
-from domain import tickets
-from domain.tickets import RESOLVED, STATUSES, Ticket
-from projections.query import Cut, history, state_of, subjects_of
+from cli.telling import TIMELINE_COLUMNS, TIMELINE_FIELDS, days
+from domain.tickets import STATUSES
+from projections.query import Cut, history, subjects_of
 from projections.tickets import TICKETS
-from schemas.ticket import Priority
+from projections.windows.tickets import URGENT_FIRST, Wanted, board, board_records, ticket_record
+from projections.windows.timeline import timeline_records
+from projections.windows.whom import moment_of
 from schemas.wording import lasting
 
-URGENT_FIRST = tuple(reversed(get_args(Priority)))
 LABEL_CHARACTERS = 14
-LIST_FIELDS = (
-    "ticket", "customer", "status", "priority", "assignee", "team", "kind", "title",
-    "opened_at", "first_response_at", "resolved_at", "closed_at", "reopens",
-)  # fmt: skip
 EXAMPLES = """\b
 Examples:
   touchstone ticket list --open --priority urgent --priority high
@@ -91,28 +85,20 @@ def list_(
         subjects: tuple[str, ...] = ()
         if customer:
             subjects = subjects_of(ledger, person_named(session, ledger, customer, cut), cut)
-
-        def is_wanted(ticket: Ticket) -> bool:
-            return (
-                (not statuses or ticket.status in statuses)
-                and (assignee is None or ticket.assignee == assignee)
-                and (not priorities or ticket.priority in priorities)
-                and (not subjects or ticket.customer in subjects)
-                and not (only_open and ticket.status in RESOLVED)
-            )
-
+        wanted = Wanted(
+            statuses=statuses,
+            assignee=assignee,
+            priorities=priorities,
+            subjects=subjects,
+            only_open=only_open,
+        )
         with boards(session, ledger, (TICKETS,), cut) as folded:
-            found = (ticket for _, ticket in folded.walk(TICKETS) if is_wanted(ticket))
-            ranked = sorted(found, key=_rank) if limit is None else nsmallest(limit, found, _rank)
+            ranked = board(folded, wanted, limit)
         session.printer.records(
-            sight.on_record(_entries(ranked, moment_of(ledger, cut), sight)),
+            sight.on_record(board_records(ranked, moment_of(ledger, cut), sight)),
             _columns(session.zone),
             "no tickets that fit",
         )
-
-
-def _rank(ticket: Ticket) -> tuple[int, int, str]:
-    return URGENT_FIRST.index(ticket.priority), ticket.opened_at or 0, ticket.ticket
 
 
 def _columns(zone: tzinfo) -> list[Column]:
@@ -127,18 +113,6 @@ def _columns(zone: tzinfo) -> list[Column]:
     ]
 
 
-def _entries(board: list[Ticket], now: int, sight: Sight) -> Iterator[Record]:
-    names = sight.subjects({ticket.customer for ticket in board})
-    sight.fetch_keys({ticket.title.subject for ticket in board if ticket.title})
-    for ticket in board:
-        shown = tickets.show(ticket, now)
-        record = {name: shown[name] for name in LIST_FIELDS}
-        record["customer"] = names[ticket.customer]
-        if record["title"] is not None:
-            record["title"] = sight.title(record["title"])["value"]
-        yield record
-
-
 @command.command("show")
 @click.argument("ticket_id", metavar="ID")
 @cut_options
@@ -149,13 +123,9 @@ def show(session: Session, /, ticket_id: str, cut: Cut, reveal: str | None) -> N
     with session.ledger() as ledger:
         warn_if_behind(session, ledger)
         sight = sight_of(session, ledger, reveal)
-        ticket: Ticket | None = state_of(ledger, TICKETS, ticket_id, cut)
-        if ticket is None:
+        record = ticket_record(ledger, ticket_id, cut, sight)
+        if record is None:
             raise _unknown(ticket_id, cut)
-        record = tickets.show(ticket, moment_of(ledger, cut))
-        record["customer"] = subject_in(sight, ticket.customer)
-        if record["title"] is not None:
-            record["title"] = sight.title(record["title"])
         sight.on_record([record])
         session.printer.record(record, lambda: _page(record, session.zone))
 

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from cli.moments import (
     Moment,
     Zone,
-    _months_before,
     shown_clock,
     shown_date,
     shown_day,
@@ -19,6 +18,7 @@ from cli.moments import (
     shown_time,
 )
 from cli.session import Session
+from projections.windows.moments import months_before
 from schemas.fields import microseconds, rfc3339
 from tests.cli.facts import order, programme, record
 from tests.cli.running import Shell
@@ -80,7 +80,7 @@ def test_months_are_those_of_the_calendar(months: int) -> None:
      ("2026-01-15", 1, "2025-12-15"), ("2026-12-31", 12, "2025-12-31")],
 )  # fmt: skip
 def test_a_month_that_is_shorter_ends_on_its_last_day(now: str, months: int, then: str) -> None:
-    assert _months_before(datetime.fromisoformat(now), months) == datetime.fromisoformat(then)
+    assert months_before(datetime.fromisoformat(now), months) == datetime.fromisoformat(then)
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from cli.revealing import read_stored, sight_of
+from cli.revealing import sight_of
 from cli.session import Session
 from ledger.errors import Unreachable
+from projections.windows.sight import read_stored
 from tests.cli.facts import described, event, order, programme, record, ticket
 from tests.cli.running import Ran, Shell
 from tests.places import plain_connection

@@ -147,6 +147,9 @@ def test_every_command_states_which_right_it_needs() -> None:
         "completion",
         "replay diff",
         "audit check",
+        "connector list",
+        "connector show",
+        "connector test",
     }
 
 

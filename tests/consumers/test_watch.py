@@ -8,8 +8,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from consumers.client import Partition
 from consumers.condition import STUCK_SECONDS, Condition
-from consumers.metrics import Metrics
 from consumers.watch import RelayWatch, Watch
+from ledger.metrics import Metrics
 from ledger.receipt import Receipt
 
 SECOND = 1_000_000

@@ -12,6 +12,7 @@ from cli.commands import append as _append
 from cli.commands import audit as _audit
 from cli.commands import keys as _keys
 from cli.commands import projection as _projection
+from cli.commands import serve as _serve
 from cli.main import run
 from ledger.address import parse_url
 from ledger.errors import LedgerError
@@ -22,7 +23,8 @@ from ledger.quarantine import Received
 from tests.crash.consuming_door import consume
 
 __all__ = [
-    "_append", "_audit", "_keys", "_projection", "command", "consume", "follow_on", "take_lines",
+    "_append", "_audit", "_keys", "_projection", "_serve",
+    "command", "consume", "follow_on", "take_lines",
 ]  # fmt: skip
 FULLEST_GROUP = 20
 

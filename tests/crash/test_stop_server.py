@@ -22,8 +22,10 @@ from projections.registry import PROJECTIONS
 from tests.crash.launching import Child, Launcher, wait_until
 from tests.crash.loading import made_up, opening
 from tests.crash.oracle import Acknowledged, check, check_durable, check_views
+from tests.ledger.sending import order, positions
 from tests.places import plain_connection
 from tests.servers.postgres import Server
+from tests.web.serving import serving
 
 SEED = time.time_ns()
 STOPS = 3
@@ -79,6 +81,32 @@ def test_stops_while_appending_and_following_lose_nothing(
     assert acknowledged.groups > STOPS
     acknowledged.finish(children, on_server)
     check(on_server, acknowledged)
+
+
+def test_a_server_over_http_asks_to_come_back_and_is_well_again_by_itself(
+    server: Server, on_server: PostgresAddress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for place, value in NOT_PATIENT.items():
+        monkeypatch.setattr(place, value)
+    with (
+        open_ledger(on_server) as ledger,
+        serving(ledger) as running,
+        running.client("operator", "*") as client,
+    ):
+        post, path = client.post, "/v1/events"
+        assert post(path, order("before")).json()["status"] == "recorded"
+        server.stop("immediate")
+        for reply in (
+            post(path, order("lost")), client.get("/readyz"), client.get("/v1/customers"),
+        ):  # fmt: skip
+            assert (reply.status, reply.json()["code"]) == (503, "unreachable")
+            assert int(reply.headers["retry-after"]) >= 1
+        assert client.get("/healthz").status == 200
+        server.start()
+        wait_until(lambda: client.get("/readyz").status == 200)
+        found = [post(path, order(id_)).json()["status"] for id_ in ("before", "lost")]
+        assert found == ["duplicate", "recorded"]
+        assert positions(ledger) == [1, 2]
 
 
 class Rebuilding:

@@ -19,7 +19,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 LIBRARY_ROOMS: dict[str, tuple[str, ...]] = {
     "kafka": ("consumers",),
     "confluent_kafka": ("consumers",),
-    "prometheus_client": ("consumers", "web"),
+    "prometheus_client": ("ledger",),
     "structlog": ("cli", "consumers", "web"),
     "eventsourcing": ("ledger",),
     "psycopg": ("ledger",),

@@ -148,10 +148,11 @@ def test_health_is_asked_where_the_service_answers(name: str) -> None:
         r'HTTPConnection\("127\.0\.0\.1", (\d+)', OURS[name]["healthcheck"]["test"][3]
     )
     given = started(OURS[name])
+    where = "" if name == "serve" else "health_"  # what serves answers where it serves
     assert asked is not None
-    assert given["health_port"] == int(asked[1])
+    assert given[f"{where}port"] == int(asked[1])
     assert {inside for _, inside in ports(OURS[name])} == {asked[1]}
-    assert given["health_host"] == "0.0.0.0"  # a published port does not lead to its loopback
+    assert given[f"{where}host"] == "0.0.0.0"  # a published port does not lead to its loopback
 
 
 @pytest.mark.parametrize("name", OURS)

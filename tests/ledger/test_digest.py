@@ -69,6 +69,9 @@ SPELLINGS = {
     "sequence 0 as digits": changed(DETAILED, "sequence", "0"),
     "the content type, said": changed(DETAILED, "datacontenttype", "application/json"),
     "the trace of a retry": changed(DETAILED, "traceparent", "00-1-2-03"),
+    "an extension": changed(DETAILED, "sentat", "2026-01-05T10:00:03Z"),
+    "a time put right, with the one that was told": DETAILED | {
+        "time": "2026-01-05T10:17:31Z", "originaltimestamp": "2026-01-05T11:00:00+01:00"},
 }  # fmt: skip
 
 OTHERS = {
@@ -78,6 +81,9 @@ OTHERS = {
     "another currency": changed(DETAILED, "data.total.currency", "USD"),
     "another subject": changed(DETAILED, "subject", "customer:43"),
     "another instant": changed(DETAILED, "time", "2026-01-05T10:00:00.000001Z"),
+    "another instant that was told": changed(
+        DETAILED, "originaltimestamp", "2026-01-05T10:00:00.000001Z"),
+    "a told time that is none": changed(DETAILED, "originaltimestamp", "2026-01-05T10:00:00"),
     "another sequence": changed(DETAILED, "sequence", 1),
     "another correlation": changed(DETAILED, "correlationid", "c2"),
     "one field more": changed(DETAILED, "data.coupon", "SPRING"),
@@ -99,6 +105,15 @@ def test_other_content_is_a_conflict(ledger: Ledger, again: Event) -> None:
     outcome = second(ledger, DETAILED, again)
     assert isinstance(outcome, Quarantined)
     assert outcome.refused.reason == "conflict"
+
+
+@pytest.mark.parametrize("told", ["2026-01-05T10:00:00Z", "none"])
+def test_a_time_that_is_put_right_anew_by_every_retry_is_the_same(
+    ledger: Ledger, told: str
+) -> None:
+    first = DETAILED | {"time": "2026-01-05T10:17:31Z", "originaltimestamp": told}
+    again = first | {"time": "2026-01-05T10:17:31.004Z"}
+    assert second(ledger, first, again) == Duplicate(1)
 
 
 def test_the_order_of_names_and_blanks_between_them_do_not_matter(ledger: Ledger) -> None:

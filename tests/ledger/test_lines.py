@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledger.lines import CHUNK_BYTES, read_touchpoints
+from ledger.lines import CHUNK_BYTES, read_touchpoints, touchpoints_in
 from ledger.quarantine import Item, Received
 from schemas.door import TOUCHPOINT_BYTES_MAX
 
@@ -133,6 +133,23 @@ def test_any_objects_one_a_line_come_out_as_they_went_in(
 ) -> None:
     content = mark + ending.join(json.dumps(value).encode() for value in array)
     assert [json.loads(item) for item in items(content)] == array
+
+
+@given(array=objects, indent=st.none() | st.integers(0, 2), cut=st.integers(0, 3))
+def test_what_is_in_memory_is_cut_as_a_stream_is(
+    array: list[Any], indent: int | None, cut: int
+) -> None:
+    content = json.dumps(array, indent=indent).encode()
+    content = content[: len(content) - cut]  # one that is sound, or has lost its end
+    at_once = [plain(item) for item in touchpoints_in(content, "append", "file")]
+    assert [item.raw for item in at_once] == items(content)
+    assert [item.context for item in at_once] == [item.context for item in received(content)]
+
+
+def test_an_element_in_memory_that_is_too_long_is_kept_in_a_file() -> None:
+    long = b'{"a":"' + b"x" * TOUCHPOINT_BYTES_MAX + b'"}'
+    (short, kept) = (plain(item) for item in touchpoints_in(b"[{}," + long + b"]", "append", "f"))
+    assert (short.raw, isinstance(kept.raw, bytes), whole(kept)) == (b"{}", False, long)
 
 
 rubbish = st.binary(max_size=60) | st.lists(

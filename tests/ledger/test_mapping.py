@@ -7,12 +7,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import jmespath
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ledger.conversions import NumberForm, TimeForm, Unfit
 from ledger.mapping import Mapping, MappingInvalid, RowRefused, load_mapping
+from ledger.mapping_values import Expression, Scope
 from ledger.rows import WrittenNumber, json_value
 
 Written = Callable[[str], Mapping]
@@ -445,6 +447,10 @@ WHOLE = HEAD + DATA
             "no function lenght(); did you mean length?",
         ),
         (
+            WHOLE.replace("id =", 'when = "!a.b"\nid =', 1),
+            "when: in JMESPath ! goes with the next name alone",
+        ),
+        (
             WHOLE.replace('column = "amount"', 'column = "a", value = 1'),
             "has both column and value",
         ),
@@ -543,3 +549,193 @@ def test_whatever_the_value_a_time_is_read_or_unfit(value: Any) -> None:
     for form in (TimeForm(), TimeForm("unix"), TimeForm("%Y%m%d", "Asia/Tokyo")):
         with suppress(Unfit):
             assert "T" in form.rfc3339(value)
+
+
+def rest(mapping: Written, row: dict[str, Any], written: str, *, beside: str = "") -> Any:
+    """The `extra` that a `rest` makes of a row, None where it is left out."""
+    loaded = mapping(
+        event("it = 1")
+        .replace('id = "{row}"', 'id = "{id}"')
+        .replace("[touchpoint.data.properties]\nit = 1", f"data.extra = {written}\n{beside}")
+    )
+    (touchpoint,) = loaded.touchpoints({"at": "2026-01-05", "id": "1"} | row, 1)
+    return touchpoint["data"].get("extra")
+
+
+PROPERTIES = {
+    "total": "3",
+    "tax": 1,
+    "note": None,
+    "to": {"city": "Rome", "street": "Via Appia"},
+    "items": [{"sku": "a"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("written", "beside", "missing"),
+    [
+        ('{ rest = "p" }', "", set()),
+        ('{ rest = "p" }', 'data.properties.a = "{p.total}"', {"total"}),
+        ('{ rest = "p" }', 'data.properties.a.b = { column = "p.tax" }', {"tax"}),
+        (
+            '{ rest = "p" }',
+            'data.properties.a = [{ column = "p.tax" }, "{p.total}"]',
+            {"total", "tax"},
+        ),
+        ('{ rest = "p", without = ["items", "no"] }', "", {"items"}),
+        ('{ rest = "p" }', 'data.properties.a = { jmespath = "p.tax" }', set()),
+        ('{ rest = "p" }', 'data.properties.a = { column = "p.tax", map = { "*" = "x" } }', set()),
+        ('{ rest = "p" }', 'data.properties.a = { column = "p.to" }', {"to"}),
+        ('{ rest = "p" }', 'data.properties.a = { rest = "p.to" }', {"to"}),
+        (
+            '{ rest = "p" }',
+            'data.properties.a = { object = { b = "{p.no}", c = "{p.total}" }, optional = true }',
+            set(),
+        ),
+        ('{ rest = "p" }', 'data.properties.a = ["{p.to.city}", "{p.to.street}"]', {"to"}),
+    ],
+)
+def test_the_rest_of_an_object_is_what_the_other_values_do_not_take(
+    mapping: Written, written: str, beside: str, missing: set[str]
+) -> None:
+    left = {name: value for name, value in PROPERTIES.items() if name not in missing}
+    assert rest(mapping, {"p": PROPERTIES}, written, beside=beside) == left
+
+
+def test_what_is_taken_further_in_leaves_what_stands_beside_it(mapping: Written) -> None:
+    left = rest(
+        mapping, {"p": PROPERTIES}, '{ rest = "p" }', beside='data.properties.a = "{p.to.city}"'
+    )
+    assert left == PROPERTIES | {"to": {"street": "Via Appia"}}
+
+
+def test_the_rest_of_the_row_itself_leaves_out_what_stands_in_the_envelope(
+    mapping: Written,
+) -> None:
+    row = {"a.b": 1, "a": {"b": 2}, "c": WrittenNumber("2.50")}
+    assert rest(mapping, row, '{ rest = "" }') == {"a.b": 1, "a": {"b": 2}, "c": 2.5}
+    beside = 'data.properties.x = { column = "a.b" }'
+    assert rest(mapping, row, '{ rest = "" }', beside=beside) == {"a": {"b": 2}, "c": 2.5}
+    assert rest(mapping, row, '{ rest = "a" }', beside=beside) == {"b": 2}
+
+
+@pytest.mark.parametrize("row", [{}, {"p": None}, {"p": {}}, {"p": {"total": 1}}])
+def test_where_nothing_is_left_there_is_no_rest(mapping: Written, row: dict[str, Any]) -> None:
+    assert rest(mapping, row, '{ rest = "p", without = ["total"] }') is None
+
+
+def test_a_rest_of_what_is_no_object_is_refused(mapping: Written) -> None:
+    with pytest.raises(RowRefused, match=r'data\.extra: column "p": expected an object'):
+        rest(mapping, {"p": [1]}, '{ rest = "p" }')
+
+
+@pytest.mark.parametrize(
+    ("field", "said"),
+    [
+        ("it = { rest = 1 }", "it.rest: expected a text in quotes"),
+        ('it = { rest = "p", as = "text" }', "it.as: unknown key"),
+        ('it = { each = "l", item = { a = { rest = "" } } }', "cannot stand inside `each`"),
+    ],
+)
+def test_a_rest_that_cannot_be_is_refused_on_load(mapping: Written, field: str, said: str) -> None:
+    with pytest.raises(MappingInvalid) as invalid:
+        mapping(event(field))
+    assert said in str(invalid.value)
+
+
+def test_items_of_a_list_that_are_optional_are_left_out_when_they_lack_something(
+    mapping: Written,
+) -> None:
+    loaded = mapping(
+        event('it = { each = "l", item = { object = { a = "{a}" }, optional = true } }')
+    )
+    assert made(loaded, l=[{"a": "1"}, {"b": "2"}]) == [{"a": "1"}]
+
+
+WORDS = st.sampled_from(["", "a", "b", "c", " a ", 7, None, ["a"], {"a": 1}])
+CONDITIONS = st.sampled_from(
+    ["", 'when = "one"']
+    + [f'when = {{ column = "{c}", is = "{w}" }}' for c in ("one", "two") for w in ("a", "7", "")]
+    + [f'when = {{ column = "{c}", in = ["a", "b", "a"] }}' for c in ("one", "two")]
+    + ['when = { column = "two", not_in = ["a"] }', 'when = { column = "one", empty = true }']
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(conditions=st.lists(CONDITIONS, min_size=1, max_size=8), one=WORDS, two=WORDS)
+def test_conditions_that_are_looked_up_take_the_rows_that_they_would_take_asked_one_by_one(
+    mapping: Written, conditions: list[str], one: Any, two: Any
+) -> None:
+    head, _, table = event("it = 1").partition("[[touchpoint]]")
+    tables = (
+        f"[[touchpoint]]\n{when}{table.replace('{row}', f'{{row}}-{n}')}"
+        for n, when in enumerate(conditions)
+    )
+    loaded = mapping(head + "\n".join(tables))
+    row = {"at": "2026-01-05", "one": one, "two": two}
+
+    def asked() -> list[str]:
+        scope = Scope(row, 1)
+        found = [table.made(scope, loaded.source) for table in loaded.tables]
+        return [touchpoint["id"] for touchpoint in found if touchpoint]
+
+    def told(look: Callable[[], list[str]]) -> list[str] | str:
+        try:
+            return look()
+        except RowRefused as refused:
+            return str(refused)
+
+    assert told(lambda: [t["id"] for t in loaded.touchpoints(row, 1)]) == told(asked)
+    assert len(loaded.taking(row)) <= len(conditions)
+
+
+FOUND = st.recursive(
+    st.sampled_from([None, False, True, 0, "", "a", 1.5]),
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+@given(
+    paths=st.lists(st.sampled_from(["a", "b", "a.b", "a.b.c", "c.a.b.c", '"a"']), min_size=1),
+    row=st.dictionaries(st.sampled_from("abc"), FOUND),
+)
+def test_choices_that_are_walked_find_what_jmespath_finds(
+    paths: list[str], row: dict[str, Any]
+) -> None:
+    written = " || ".join(paths)
+    assert Expression(written).find(Scope(row, 1)) == jmespath.search(written, row)
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["!a.b", "c && !a.b", "!a.b.c", "!contains(a, 'x').b", "!a.*", "!a[?b]", "![a, b][?@]", "!a[]",
+     "!a[0].b", "c[?!a.b]", "{x: !a.b}", "!a == 'x'", "!a != `3`"],
+)  # fmt: skip
+def test_a_not_that_can_never_hold_is_refused(written: str) -> None:
+    with pytest.raises(ValueError, match=r"write !\(a\.b\)"):
+        Expression(written)
+
+
+@pytest.mark.parametrize(
+    ("written", "found"),
+    [("!(a.b)", True), ("!a", False), ("!c", True), ("!a[1]", True), ("!contains(a.x, 'y')", True),
+     ("!a == `true`", False), ("!(a == 'x')", True), ("!c && a.x", "z"), ("!([c, d][?@])", True)],
+)  # fmt: skip
+def test_a_not_that_means_what_it_says_is_not(written: str, found: object) -> None:
+    assert Expression(written).find(Scope({"a": {"x": "z"}}, 1)) == found
+
+
+def test_a_table_can_do_without_a_field_that_its_type_does_not_need(mapping: Written) -> None:
+    loaded = mapping(HEAD + DATA + 'coupon = "{code}"\nextra = { rest = "" }')
+    (table,) = loaded.tables
+    less = table.without("coupon")
+    assert less is not None
+    touchpoint = less.made(Scope(ROW | {"code": "X"}, 1), "shop")
+    assert touchpoint is not None
+    assert touchpoint["data"]["extra"] == {"code": "X"}
+    assert "coupon" not in touchpoint["data"]
+    assert table.without("total") is None
+    assert table.without("lines") is None

@@ -14,7 +14,7 @@ from ledger.ledger import Ledger
 from ledger.log import Quarantined
 from ledger.mapping import Mapping, load_mapping
 from ledger.quarantine import DISCARDED, PART_BYTES, RECORDED, WAITING, Entry, Received
-from ledger.retrying import Retried, retry
+from ledger.retrying import Retried, by_mapping, retry
 from schemas.door import Refused
 from schemas.fields import rfc3339
 from schemas.purchase import OrderCompleted
@@ -42,7 +42,7 @@ def only(ledger: Ledger, status: str | None = None) -> Entry:
 
 
 def retried(ledger: Ledger, mapping: Mapping | None = None) -> Retried:
-    return retry(ledger, only(ledger, WAITING), mapping)
+    return retry(ledger, only(ledger, WAITING), by_mapping(mapping) if mapping else None)
 
 
 def parts(ledger: Ledger) -> int:

@@ -286,3 +286,20 @@ def test_who_stops_it_stops_it(ledger: Ledger, tmp_path: Path) -> None:
     stop.signal = 2
     with pytest.raises(Interrupted, match="the ledger is as it was"):
         replayed(ledger, tmp_path / "replay.db", Cut(), labour=Labour(stop=stop))
+
+
+@pytest.mark.usefixtures("small_ranges")
+@pytest.mark.parametrize("stopped", [False, True])
+def test_nothing_but_the_file_is_left_in_its_folder(
+    ledger: Ledger, tmp_path: Path, stopped: bool
+) -> None:
+    tell(ledger, *(order(f"2026-01-0{day}", f"A{day}", 100) for day in range(1, 9)))
+    stop, folder = Stop(), tmp_path / "replays"
+    folder.mkdir()
+    if stopped:
+        stop.signal = 2
+        with pytest.raises(Interrupted):
+            replayed(ledger, folder / "replay.db", Cut(), labour=Labour(stop=stop))
+    else:
+        replayed(ledger, folder / "replay.db", Cut(), labour=Labour(stop=stop))
+    assert [file.name for file in folder.iterdir()] == ["replay.db"]

@@ -1,0 +1,1 @@
+"""The Segment tracking API: calls of libraries that others wrote, as touchpoints."""
