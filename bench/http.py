@@ -26,7 +26,7 @@ from ledger.receipt import Receipt
 from ledger.record import Duplicate
 from schemas.door import Refused, parse
 from web.app import application
-from web.server import Place, serve
+from web.server import Place, collect_seldom, serve
 from web.settings import Settings
 from web.watch import Watch
 
@@ -175,6 +175,7 @@ def _serve(address: Address, parses_only: bool, told: Connection) -> None:
     settings = Settings(requests_per_second=0)
     with open_ledger(address) as ledger:
         app = application(ledger, settings, Watch())
+        collect_seldom()
         serve(app, settings, Place(host="127.0.0.1", port=0), Stop(), told.send)
 
 

@@ -20,6 +20,7 @@ from bench.memory import PROCESSES, compare_memory
 from bench.people import compare_people
 from bench.places import Place, PostgresPlace, SQLitePlace
 from bench.rebuilding import MakeLoops, compare_following, compare_rebuild, follow_sample
+from bench.replaying import compare_replay
 from bench.sealing import compare_seals, sealed_later
 from bench.stock import APPEND_LINES, loops_on_file, stock_file_of
 from bench.stock_postgres import INSERTING_GOAL, stock_table_of
@@ -28,7 +29,10 @@ from bench.stock_runner import runner_on_server
 REBUILD, MEMORY, FOLLOW, APPEND = "rebuild", "memory", "follow", "append"
 CALLERS, LOAD, KAFKA = "callers", "load", "kafka"
 HTTP, ENCRYPTION, PEOPLE, SEALS = "http", "encryption", "people", "seals"
-NAMES = (REBUILD, MEMORY, FOLLOW, APPEND, CALLERS, LOAD, KAFKA, HTTP, ENCRYPTION, PEOPLE, SEALS)
+REPLAY = "replay"
+NAMES = (
+    REBUILD, REPLAY, MEMORY, FOLLOW, APPEND, CALLERS, LOAD, KAFKA, HTTP, ENCRYPTION, PEOPLE, SEALS,
+)  # fmt: skip
 POSTGRES_ONLY = frozenset((CALLERS,))
 LATER: dict[str, Callable[[int], int]] = {
     FOLLOW: follow_sample,
@@ -76,6 +80,8 @@ class SQLiteSuite:
             results = _views(year, loops_on_file, asked, True, note)
             if APPEND in asked.names:
                 results += self._append(year, asked, note)
+            if REPLAY in asked.names:
+                results += compare_replay(year, asked.workers, asked.rounds, note)
             if SEALS in asked.names:
                 results += compare_seals(year, asked.workers, asked.rounds, note)
             if LOAD in asked.names:
@@ -110,6 +116,8 @@ class PostgresSuite:
             results = _views(year, runner, asked, False, note)
             if APPEND in asked.names:
                 results += self._append(year, asked, note)
+            if REPLAY in asked.names:
+                results += compare_replay(year, asked.workers, asked.rounds, note)
             if SEALS in asked.names:
                 results += compare_seals(year, asked.workers, asked.rounds, note)
             if CALLERS in asked.names:

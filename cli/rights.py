@@ -40,7 +40,7 @@ NEEDS: dict[str, tuple[Right, ...]] = {
     "loyalty statement": _READ,
     "loyalty explain": _READ,
     "loyalty rules": _READ,
-    "loyalty redeem": (Right.APPEND,),
+    "loyalty redeem": (Right.SPEND,),
     "consent show": _READ,
     "consent check": (Right.APPEND, Right.READ),
     "consent violations": _READ,

@@ -14,14 +14,16 @@ from typing import Any
 
 import msgspec
 
+from ledger.cloudevents import structured
 from ledger.errors import Denied, LedgerError
-from ledger.quarantine import Item, Received
+from ledger.quarantine import Headers, Item, Received
 from ledger.record import GOVERNING
 from ledger.stating import SOURCE
 from ledger.store import Cursor, Store
 from schemas.cost import CostRecorded
 from schemas.door import Refused, parse
 from schemas.identity import CustomerLinked
+from schemas.loyalty import PointsAdjusted, PointsRedeemed, PointsRedemptionCancelled
 from schemas.privacy import PersonalDataViewed, PersonErased
 
 SECRET_PREFIX = "tst_"  # noqa: S105 - by which people and scanners see what has leaked
@@ -40,6 +42,7 @@ class Right(StrEnum):
     """Something that may be done; the text says it to people."""
 
     APPEND = "append touchpoints"
+    SPEND = "spend points"
     READ = "read views"
     OPERATE = "operate the ledger"
     AUDIT = "read the log, and who looked at what"
@@ -50,17 +53,27 @@ class Right(StrEnum):
 
 ROLES: dict[str, frozenset[Right]] = {
     "emitter": frozenset({Right.APPEND}),
+    "cashier": frozenset({Right.APPEND, Right.SPEND}),
     "analyst": frozenset({Right.READ}),
-    "operator": frozenset({Right.APPEND, Right.READ, Right.OPERATE}),
+    "operator": frozenset({Right.APPEND, Right.SPEND, Right.READ, Right.OPERATE}),
     "auditor": frozenset({Right.READ, Right.AUDIT, Right.REVEAL}),
     "privacy_officer": frozenset({Right.READ, Right.AUDIT, Right.REVEAL, Right.PRIVACY}),
 }
-"""What each role may do. docs/SECURITY.md shows the same table, and a test compares the two."""
+"""What each role may do. docs/SECURITY.md shows the same table, and a test compares the two.
+
+An emitter redeems nothing, since its secret may stand in a page that anybody can read.
+"""
 
 _BEARING = (Right.OPERATE, Right.PRIVACY)
 _FOR_OPERATORS = GOVERNING - {CustomerLinked.TYPE, CostRecorded.TYPE}
 """What bears on other facts. A link is held to the identity rules, and is any source's to know; a
 cost is no contact, and bears on nothing."""
+
+
+_FOR_CASHIERS = frozenset(
+    {PointsAdjusted.TYPE, PointsRedeemed.TYPE, PointsRedemptionCancelled.TYPE}
+)
+"""What gives or takes points by itself; whose secret stands in a page may not say it."""
 
 
 class NameTaken(LedgerError):
@@ -96,7 +109,7 @@ class Access:
 
     def _screened(self, item: Item) -> Item:
         if isinstance(item, Received) and isinstance(item.raw, bytes):
-            claim = _claim_in(item.raw)
+            claim = _claim_in(item.raw, item.headers)
             refused = self._refused(claim) if claim is not None else None
             if refused is not None:
                 return item, refused
@@ -114,8 +127,16 @@ class Access:
                 "type",
                 f"it bears on other facts: {_in_words(roles_with(_BEARING))}",
             )
+        if claim.type in _FOR_CASHIERS and not self.may(Right.SPEND):
+            return Refused(
+                NOT_ALLOWED,
+                "type",
+                f"it gives or takes points: {_in_words(roles_with((Right.SPEND,)))}",
+            )
         if self.source not in (ANY_SOURCE, claim.source):
-            return Refused(NOT_ALLOWED, "source", "the token may report for another source only")
+            return Refused(
+                NOT_ALLOWED, "source", f"the token may report for the source {self.source} only"
+            )
         return None
 
 
@@ -245,12 +266,17 @@ class _Claim(msgspec.Struct):
 _claim = msgspec.json.Decoder(_Claim).decode
 
 
-def _claim_in(raw: bytes) -> _Claim | None:
+def _claim_in(raw: bytes, headers: Headers) -> _Claim | None:
     """The source and the type that a touchpoint names; None where the door will refuse it.
 
-    What cannot be read at a glance is read as the door reads it, which of two values under one
-    name takes the last, whatever the first was.
+    They may stand in what came beside the bytes, so it is read as the intake reads it. What
+    cannot be read at a glance is read as the door reads it, which of two values under one name
+    takes the last, whatever the first was.
     """
+    try:
+        raw = structured(raw, headers)
+    except Refused:
+        return None
     try:
         return _claim(raw)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):

@@ -4,6 +4,7 @@ Nothing is parsed here, so a broken item costs only itself, and memory is bounde
 longer than a touchpoint may be goes to a temporary file and from there to quarantine.
 """
 
+import math
 import re
 import tempfile
 from collections.abc import Iterator
@@ -16,34 +17,54 @@ from ledger.quarantine import Item, Received
 from schemas.door import TOUCHPOINT_BYTES_MAX, Refused
 
 CHUNK_BYTES = 65_536
+UNSOUND_BYTES_MAX = 262_144
+"""Of an array in memory that no parser reads, to be cut at its commas all the same."""
 _BLANK = b" \t\r\n"
+_UNSOUND = Refused(
+    "json_invalid", "", "the array is broken: send lines, each of which stands alone"
+)
 _STRUCTURE = re.compile(rb'["\[\]{},]')
 _STRING = re.compile(rb'["\\]')
 _BOM = b"\xef\xbb\xbf"
 
 
-def read_touchpoints(stream: IO[bytes], door: str, name: str) -> Iterator[Item]:
-    """The items of a file or pipe, each with where it stood. `name` is shown in errors."""
+class TooLong(Exception):
+    """What is longer than a touchpoint may be has more bytes, all together, than may come."""
+
+
+def read_touchpoints(
+    stream: IO[bytes], door: str, name: str, *, long_max: float = math.inf
+) -> Iterator[Item]:
+    """The items of a file or pipe, each with where it stood. `name` is shown in errors.
+
+    Items that are longer than a touchpoint may be have `long_max` bytes together. Raises TooLong
+    beyond that, after all items before.
+    """
     first = _first_line(stream)
+    spools = _Spools(long_max)
     if _begins_array(first.lstrip(_BLANK)):
-        yield from _items(_Joined(first, stream), door, name)
+        yield from _items(_Joined(first, stream), door, name, spools)
     else:
-        yield from _lines(first, stream, door, name)
+        yield from _lines(_Joined(first, stream), door, name, spools)
 
 
 def touchpoints_in(body: bytes, door: str, name: str) -> Iterator[Item]:
     """The items of something that is in memory already; as `read_touchpoints`, and quicker.
 
-    An array that is sound is cut by a parser that is made for it, and any other as a stream is.
+    An array that is sound is cut by a parser that is made for it. One that is not is cut as a
+    stream is, unless it is so long that this would take seconds: then it is refused as one item.
     """
-    if body.lstrip(_BLANK)[:1] == b"[":
+    if _begins_array(body.lstrip(_BLANK)):
         try:
             found = _array(body)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-            pass
+            if len(body) > UNSOUND_BYTES_MAX:
+                yield Received(body, door, {"file": name}), _UNSOUND
+                return
         else:
+            spools = _Spools(math.inf)
             for number, raw in enumerate(map(bytes, found), start=1):
-                whole = raw if len(raw) <= TOUCHPOINT_BYTES_MAX else _spool(raw)
+                whole = raw if len(raw) <= TOUCHPOINT_BYTES_MAX else spools.begun(raw)
                 yield Received(whole, door, {"file": name, "item": number})
             return
     yield from read_touchpoints(BytesIO(body), door, name)
@@ -70,32 +91,44 @@ def _first_line(stream: IO[bytes]) -> bytes:
     return bytes(read)
 
 
-def _lines(first: bytes, stream: IO[bytes], door: str, name: str) -> Iterator[Received]:
-    joined = _Joined(first, stream)
+def _lines(joined: "_Joined", door: str, name: str, spools: "_Spools") -> Iterator[Received]:
     number = 0
     while line := joined.readline(TOUCHPOINT_BYTES_MAX + 1):
         number += 1
         context = {"file": name, "line": number}
         if len(line) > TOUCHPOINT_BYTES_MAX and not line.endswith(b"\n"):
-            yield Received(_spooled_line(line, joined), door, context)
+            yield Received(_spooled_line(line, joined, spools), door, context)
         elif stripped := line.strip(_BLANK):
             yield Received(stripped, door, context)
 
 
-def _spooled_line(start: bytes, stream: "_Joined") -> IO[bytes]:
-    spool = _spool(start)
+def _spooled_line(start: bytes, stream: "_Joined", spools: "_Spools") -> IO[bytes]:
+    spool = spools.begun(start)
     while part := stream.readline(CHUNK_BYTES):
-        spool.write(part.rstrip(b"\n") if part.endswith(b"\n") else part)
+        spools.write(spool, part.rstrip(b"\n") if part.endswith(b"\n") else part)
         if part.endswith(b"\n"):
             break
     return spool
 
 
-def _spool(start: bytes) -> IO[bytes]:
-    """A temporary file without a name: gone with the process, whatever happens to it."""
-    spool: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by its reader
-    spool.write(start)
-    return spool
+class _Spools:
+    """Temporary files, with so many bytes in all of them together. They have no names: they are
+    gone with the process, whatever happens to it."""
+
+    def __init__(self, bytes_max: float) -> None:
+        self._left = bytes_max
+
+    def begun(self, start: bytes) -> IO[bytes]:
+        spool: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by its reader
+        self.write(spool, start)
+        return spool
+
+    def write(self, spool: IO[bytes], part: bytes) -> None:
+        self._left -= len(part)
+        if self._left < 0:
+            spool.close()
+            raise TooLong
+        spool.write(part)
 
 
 class _Joined:
@@ -115,9 +148,9 @@ class _Joined:
         return self._ahead.read(size) or self._stream.read(size)
 
 
-def _items(stream: _Joined, door: str, name: str) -> Iterator[Item]:
+def _items(stream: _Joined, door: str, name: str, spools: _Spools) -> Iterator[Item]:
     """The items of a JSON array, cut at its own commas; a missing end is refused as one more."""
-    cutter = _ArrayCutter()
+    cutter = _ArrayCutter(spools)
     number = 0
     while chunk := stream.read(CHUNK_BYTES):
         for raw in cutter.feed(chunk):
@@ -144,7 +177,8 @@ class _ArrayCutter:
     too: it is refused later, whole.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, spools: _Spools) -> None:
+        self._spools = spools
         self._depth = 0
         self._in_string = False
         self._escaped = False
@@ -198,11 +232,11 @@ class _ArrayCutter:
 
     def _keep(self, part: bytes) -> None:
         if self._spool is not None:
-            self._spool.write(part)
+            self._spools.write(self._spool, part)
             return
         self._item += part
         if len(self._item) > TOUCHPOINT_BYTES_MAX:
-            self._spool = _spool(bytes(self._item))
+            self._spool = self._spools.begun(bytes(self._item))
             self._item.clear()
 
     def _taken(self) -> Iterator[bytes | IO[bytes]]:

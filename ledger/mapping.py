@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ledger.conversions import TimeForm
-from ledger.mapping_file import MappingInvalid, Section, nearest, read_mapping_file
+from ledger.mapping_file import (
+    MappingInvalid,
+    Section,
+    nearest,
+    read_mapping_file,
+    refuse_file_of_webhooks,
+)
 from ledger.mapping_values import (
     LEFT_OUT,
     Object,
@@ -149,6 +155,7 @@ def load_mapping(path: Path) -> Mapping:
 
 def mapping_in(top: Section) -> Mapping:
     """The mapping that a TOML document describes. Raises MappingInvalid."""
+    refuse_file_of_webhooks(top)
     source = top.required_text("source", '"shop", the name of what these touchpoints come from')
     rows = _row_form(top.table("rows"))
     times, time = _times(top)

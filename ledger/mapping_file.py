@@ -110,6 +110,15 @@ class Section:
         return found
 
 
+def refuse_file_of_webhooks(top: Section) -> None:
+    """Raises MappingInvalid for the file of a server, which says where webhooks come in."""
+    for key in {"webhook", "webhooks"}.intersection(top.keys()):
+        top.refuse(
+            f"the tables [[{key}]] are for a file of `serve --webhooks`, as this seems to be: "
+            "give a mapping, or the file of a connector"
+        )
+
+
 def nearest(name: str, names: Iterable[str]) -> str:
     """The names that were expected, or the one that was probably meant, to end a message."""
     from difflib import get_close_matches  # only a mistake is worth the time of its import

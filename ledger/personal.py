@@ -159,6 +159,10 @@ class Vault:
         key = self._keyring.find([subject]).get(subject)
         return _opened(ciphertext, key, source, id, path)
 
+    def content_key(self) -> bytes:
+        """The key of ids that are made of content: without it they would confirm a guess."""
+        return derived(self._token_key, b"content")
+
     def quarantine_key(self) -> bytes:
         """The key under which what is refused is kept."""
         name = "ledger:quarantine"

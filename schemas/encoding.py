@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 _encode = msgspec.json.Encoder(order="sorted").encode
-_SIMPLE = frozenset((str, int, bool))
+_SIMPLE = frozenset((str, int, bool, type(None)))
 """Most values are of these, and stay as they are: a call for each would take most of the time."""
 
 

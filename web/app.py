@@ -16,7 +16,7 @@ from ledger.ledger import Ledger
 from web.bodies import let_go
 from web.endpoint import ENDPOINT_IN_SCOPE
 from web.openapi import described
-from web.problems import Problem, come_back, problem_of
+from web.problems import Problem, come_back, problem_of, raised_at
 from web.registry import ENDPOINTS
 from web.service import STREAMS, THREADS, Service
 from web.settings import Settings
@@ -129,12 +129,12 @@ def _tell(problem: Problem, error: Exception, scope: Scope) -> None:
     if problem.status < INTERNAL or error is problem:
         return
     cause = error.__cause__ or error
-    place = cause.__traceback__
-    while place is not None and place.tb_next is not None:
-        place = place.tb_next
-    where = f"{place.tb_frame.f_code.co_filename}:{place.tb_lineno}" if place else ""
     _log.error(
-        "failed", endpoint=_route(scope), code=problem.code, error=type(cause).__name__, at=where
+        "failed",
+        endpoint=_route(scope),
+        code=problem.code,
+        error=type(cause).__name__,
+        at=raised_at(cause),
     )
 
 
@@ -154,6 +154,6 @@ def _methods_at(request: Request) -> list[str]:
 
 
 _ROUTING = {
-    404: ("not_found", "there is nothing at this path"),
-    METHOD_NOT_ALLOWED: ("method", "the path is there, and not for this method"),
+    404: ("not_found", "there is nothing at this path: /openapi.json has every one"),
+    METHOD_NOT_ALLOWED: ("method", "the path is there, and not for this method: see /openapi.json"),
 }

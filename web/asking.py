@@ -3,6 +3,7 @@
 No value is ever quoted in an answer: subjects and addresses are personal.
 """
 
+import re
 from collections.abc import Iterable
 from datetime import UTC, tzinfo
 from typing import Any, get_args
@@ -30,6 +31,8 @@ QUERY_FIELDS_MAX = 100
 KIND_CHARACTERS_MAX = 50
 REVEAL = "Touchstone-Reveal"
 PURPOSES = get_args(ConsentPurpose)
+_LOST_PLUS = re.compile(r"(:[\d:.,]+) (\d\d:\d\d)$")
+"""The end of a time whose plus has come as a blank, since that is what it is in a query."""
 
 
 def query(name: str, says: str, *, required: bool = False, **schema: Any) -> Parameter:
@@ -136,6 +139,7 @@ class Question:
         value = self.text(name)
         if value is None:
             return None
+        value = _LOST_PLUS.sub(r"\1+\2", value)
         try:
             return read_moment(value, self._zone, starts=starts)
         except OverflowError:

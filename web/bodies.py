@@ -5,6 +5,7 @@ Only one coding is taken: codings inside of codings are for those who mean harm.
 """
 
 import asyncio
+import math
 import time
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
@@ -31,6 +32,7 @@ UNPACKED_TIMES_MAX = 200
 GRACE_SECONDS = 5.0
 """Before the rate of a body counts."""
 HELD_IN_SCOPE = "touchstone.held_bytes"
+OF_STRANGERS_IN_SCOPE = "touchstone.held_bytes_of_strangers"
 
 
 class _Unpacker(Protocol):
@@ -42,10 +44,12 @@ class _Unpacker(Protocol):
         """Whether what has come so far can be the end of it."""
 
 
-async def body_of(request: Request, limit: int | None = None) -> bytes:
+async def body_of(request: Request, limit: int | None = None, *, known: bool = True) -> bytes:
     """The whole body, unpacked, of at most `limit` bytes (`Settings.body_max` by default).
 
-    Raises a Problem: 413 too large, 415 an unknown coding, 400 a broken one, 408 too slow.
+    Where it has to be read before anybody is `known`, there is less room for it, and those who
+    are known have theirs. Raises a Problem: 413 too large, 415 an unknown coding, 400 a broken
+    one, 408 too slow, 503 no room.
     """
     most = service_of(request).settings.body_max if limit is None else limit
     found = bytearray()
@@ -53,41 +57,46 @@ async def body_of(request: Request, limit: int | None = None) -> bytes:
         async for part in parts:
             if len(found) + len(part) > most:
                 raise too_large(most)
-            _hold(request, len(part))
+            _hold(request, len(part), known=known)
             found += part
     return bytes(found)
 
 
-def _hold(request: Request, size: int) -> None:
+def _hold(request: Request, size: int, *, known: bool) -> None:
     """Keep so many bytes more in memory, if there is room beside all other requests."""
-    service = service_of(request)
-    service.watch.held_bytes += size
-    request.scope[HELD_IN_SCOPE] = request.scope.get(HELD_IN_SCOPE, 0) + size
-    if service.watch.held_bytes > service.settings.bodies_max:
-        service.watch.refused("busy")
+    watch, settings, scope = service_of(request).watch, service_of(request).settings, request.scope
+    watch.held_bytes += size
+    scope[HELD_IN_SCOPE] = scope.get(HELD_IN_SCOPE, 0) + size
+    if not known:
+        watch.held_of_strangers += size
+        scope[OF_STRANGERS_IN_SCOPE] = scope.get(OF_STRANGERS_IN_SCOPE, 0) + size
+    is_crowded = not known and watch.held_of_strangers > settings.strangers_max
+    if is_crowded or watch.held_bytes > settings.bodies_max:
+        watch.refused("busy")
         raise come_back(503, "busy", "the server has its hands full: try again")
 
 
 def let_go(scope: Scope, watch: Watch) -> None:
     """A request is over, and what it has held is gone."""
     watch.held_bytes -= scope.pop(HELD_IN_SCOPE, 0)
+    watch.held_of_strangers -= scope.pop(OF_STRANGERS_IN_SCOPE, 0)
 
 
 async def parts_of(request: Request, limit: int | None = None) -> AsyncGenerator[bytes, None]:
-    """The body as it comes, unpacked; its packed bytes are limited too, if there is a limit."""
-    body_max = service_of(request).settings.body_max
+    """The body as it comes, unpacked; with a limit, its packed bytes and its time have one too."""
+    settings = service_of(request).settings
     unpacker = _unpacker(",".join(request.headers.getlist("content-encoding")))
     declared = request.headers.get("content-length", "")
     if limit is not None and declared.isdecimal() and int(declared) > limit:
         raise too_large(limit)
     received = unpacked = 0
-    async for part in _timed(request):
+    async for part in _timed(request, math.inf if limit is None else settings.body_seconds_max):
         received += len(part)
         if limit is not None and received > limit:
             raise too_large(limit)
         for piece in _unpacked(unpacker, part):
             unpacked += len(piece)
-            if unpacked > body_max + received * UNPACKED_TIMES_MAX:
+            if unpacked > settings.body_max + received * UNPACKED_TIMES_MAX:
                 raise _bomb()
             yield piece
     if received and not unpacker.whole:
@@ -116,15 +125,17 @@ def _broken() -> Problem:
     return Problem(400, "coding_invalid", "the body is not packed as Content-Encoding says")
 
 
-async def _timed(request: Request) -> AsyncIterator[bytes]:
-    """The parts of a body, each of which has to come in time, and all of them at some rate."""
+async def _timed(request: Request, seconds_max: float) -> AsyncIterator[bytes]:
+    """The parts of a body, each of which has to come in time, and all of them at some rate and
+    within `seconds_max`."""
     settings, watch = service_of(request).settings, service_of(request).watch
     started, received = time.monotonic(), 0
     stream = request.stream()
     while True:
         watch.reading += 1
+        left = started + seconds_max - time.monotonic()
         try:
-            async with asyncio.timeout(settings.body_seconds):
+            async with asyncio.timeout(min(settings.body_seconds, left)):
                 part = await anext(stream, None)
         except TimeoutError:
             raise _too_slow() from None

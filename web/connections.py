@@ -126,7 +126,7 @@ class _Timed(HttpToolsProtocol):
             self.cycle.keep_alive = False
             return
         if self._is_answered or not (self.pipeline or self.cycle.response_started):
-            self.transport.write(_written(problem))
+            self.transport.write(written(problem))
         self._close()
 
     def _close(self) -> None:
@@ -160,7 +160,7 @@ _TOO_LARGE = Problem(
 _NO_HTTP = Problem(400, "http_invalid", "this is no HTTP/1.1 request")
 
 
-def _written(problem: Problem) -> bytes:
+def written(problem: Problem) -> bytes:
     """A whole answer that ends the connection."""
     answer = problem.response()
     answer.headers["Connection"] = "close"

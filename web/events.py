@@ -5,6 +5,7 @@ array of them, and NDJSON are taken as well. The handshake is that of its web ho
 """
 
 import re
+from itertools import islice
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -20,7 +21,7 @@ from schemas.door import Refused
 from web.admission import admit
 from web.bodies import body_of
 from web.endpoint import Answer, Endpoint, Parameter
-from web.problems import Problem
+from web.problems import Problem, kept_as
 from web.service import service_of
 from web.shapes import EVENT, EVENTS, LINES, RECEIPT_WITH_ITEMS, RESULT
 from web.streams import LINE_TYPES, take_lines
@@ -32,6 +33,11 @@ NAME = "request"
 CE = "ce-"
 BATCH = "application/cloudevents-batch"
 STRUCTURED = "application/cloudevents+json"
+AT_ONCE_BYTES_MAX = 65_536
+"""Of a body that is cut between two requests; larger ones go to a thread, so that others go on."""
+BATCH_ITEMS_MAX = 10_000
+BATCH_OBJECTS_MAX = 50 * BATCH_ITEMS_MAX
+"""JSON objects in a batch, those inside of events too: so many are counted without parsing."""
 STATUS_OF = {"conflict": 409, "not_allowed": 403}
 """Of a single event that is refused; of any other reason it is 422."""
 
@@ -47,19 +53,37 @@ async def post_events(request: Request) -> Response:
     if form in LINE_TYPES:
         return await take_lines(request, access, DOOR)
     body = await body_of(request)
-    items = _items(request, form, body)
+    if (not body or body.isspace()) and not _is_binary(request):
+        raise Problem(400, "empty", "the body is empty")
+    if len(body) > AT_ONCE_BYTES_MAX:
+        items = await service.in_thread(_items, request, form, body)
+    else:
+        items = _items(request, form, body)
     taken = await service.take_in(access, items, DOOR)
     return batch_answer(taken) if _is_batch(form, body) else _single_answer(taken)
 
 
 def _items(request: Request, form: str, body: bytes) -> list[Item]:
     if _is_batch(form, body):
-        return list(touchpoints_in(body, DOOR, NAME))
+        return _batch(body)
     context = {"file": NAME, "item": 1}
     try:
         return [Received(body, DOOR, context, headers=_headers(request))]
     except Refused as refused:
         return [(Received(body, DOOR, context), refused)]
+
+
+def _batch(body: bytes) -> list[Item]:
+    """The items of a batch, of which each costs more than it weighs."""
+    if body.count(b"{") <= BATCH_OBJECTS_MAX:
+        items = list(islice(touchpoints_in(body, DOOR, NAME), BATCH_ITEMS_MAX + 1))
+        if len(items) <= BATCH_ITEMS_MAX:
+            return items
+    raise Problem(
+        413,
+        "too_many",
+        f"more than {BATCH_ITEMS_MAX:,} events in a batch: send fewer at a time, or as lines",
+    )
 
 
 def _is_batch(form: str, body: bytes) -> bool:
@@ -70,9 +94,14 @@ def _is_batch(form: str, body: bytes) -> bool:
     return not form.startswith("application/cloudevents") and body.lstrip()[:1] == b"["
 
 
+def _is_binary(request: Request) -> bool:
+    """Whether the event is in the headers, and the body, if there is one, its data."""
+    return any(name.startswith(CE) for name in request.headers)
+
+
 def _headers(request: Request) -> Headers:
     """What of the headers makes an event, by the names that a ledger keeps them under."""
-    if not any(name.startswith(CE) for name in request.headers):
+    if not _is_binary(request):
         given = request.headers.get(CONTENT_TYPE, "")
         return [(CONTENT_TYPE, given.encode())] if given.startswith("application/cloud") else []
     return [
@@ -111,8 +140,7 @@ def _single_answer(taken: Taken) -> Response:
     if "code" not in result:
         return answer(result)
     more = {name: result[name] for name in ("entry", "path")}
-    said = f"{result['message']} (kept in quarantine as {result['entry']})"
-    raise Problem(STATUS_OF.get(result["code"], 422), result["code"], said, **more)
+    raise Problem(STATUS_OF.get(result["code"], 422), result["code"], kept_as(result), **more)
 
 
 def answer(record: Any, status: int = 200) -> Response:
@@ -149,6 +177,7 @@ ENDPOINTS = (
             200: Answer(says="What became of it, once it is durable.", schema={
                 "oneOf": [RESULT, RECEIPT_WITH_ITEMS],
             }),
+            400: Answer(says="The body is empty, or not packed as it says."),
             409: Answer(says="Another event has this source and id; this one is in quarantine."),
             422: Answer(says="It is no touchpoint; it is in quarantine, with the reason."),
         },

@@ -66,6 +66,13 @@ class Problem(Exception):
         )
 
 
+def kept_as(result: Mapping[str, Any]) -> str:
+    """What is said of one item that is in quarantine (`web.taking.item_result`): where it is
+    wrong, why, and as what it is kept."""
+    where = f"{result['path']}: " if result["path"] else ""
+    return f"{where}{result['message']} (kept in quarantine as {result['entry']})"
+
+
 def come_back(status: int, code: str, message: str, seconds: float = RETRY_SECONDS) -> Problem:
     """A problem that passes: clients are told when to try again (whole seconds, at least one)."""
     return Problem(status, code, message, headers={"Retry-After": str(max(1, round(seconds)))})
@@ -86,3 +93,12 @@ def problem_of(error: Exception) -> Problem:
     if isinstance(error, LedgerError):
         return come_back(507, "storage", "the ledger cannot take this now; nothing was recorded")
     return Problem(500, "internal", "a fault of the server; it is in its log")
+
+
+def raised_at(error: BaseException) -> str:
+    """Where in the code it was raised, file and line: all that is told of a fault of ours, whose
+    message may quote what was sent."""
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    return f"{place.tb_frame.f_code.co_filename}:{place.tb_lineno}" if place else ""

@@ -52,6 +52,14 @@ class _Body(msgspec.Struct, forbid_unknown_fields=True):
     reward: Annotated[str, msgspec.Meta(min_length=1, max_length=TEXT_CHARACTERS_MAX)] | None = None
 
 
+_EXPECTED = {
+    "points": f"a whole number from 1 to {POINTS_MAX:,}",
+    "programme": f"a text of 1 to {ID_CHARACTERS_MAX} characters, none of them a control character",
+    "reward": f"a text of 1 to {TEXT_CHARACTERS_MAX:,} characters",
+}
+"""What each field of a body is to be."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Wish:
     """What is asked for, of whom (as it was written), and under which name it is recorded."""
@@ -101,13 +109,22 @@ def _body(raw: bytes) -> _Body:
     try:
         body = msgspec.json.decode(raw, type=_Body)
     except msgspec.ValidationError as error:
-        path = str(error).partition(" - at `$")[2].rstrip("`").lstrip(".") or "body"
-        raise wrong(path, "expected {points, programme?, reward?}, as in the document") from None
+        raise _wrong_in(str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Problem(400, "json_invalid", "the body is not JSON") from None
     if body.reward is not None and not body.reward.isprintable():
         raise wrong("reward", "it has control characters")
     return body
+
+
+def _wrong_in(said: str) -> Problem:
+    """Which field is wrong, and what it is to be. A field that we do not know is not named: its
+    name is the request's."""
+    known = {} if said.startswith("Object contains unknown field") else _EXPECTED
+    for name, expected in known.items():
+        if said.endswith((f" - at `$.{name}`", f"missing required field `{name}`")):
+            return wrong(name, f"expected {expected}")
+    return wrong("body", f"expected an object with no other fields than {', '.join(_EXPECTED)}")
 
 
 def _redeemed(ledger: Ledger, subject: str, body: _Body, name: str) -> Response:
@@ -197,7 +214,7 @@ def _key_taken() -> Problem:
 ENDPOINTS = (
     Endpoint(
         method="POST", path="/v1/loyalty/{subject}/redeem", name="redeemPoints", tag="loyalty",
-        needs=(Right.APPEND,), handler=post_redemption,
+        needs=(Right.SPEND,), handler=post_redemption,
         summary="Spend points of a customer, if they are there, once for each key.",
         parameters=(
             SUBJECT,

@@ -1,11 +1,11 @@
-"""Streams: lines of touchpoints, of any length, recorded in groups while they come.
+"""Streams: lines of touchpoints, of any number, recorded in groups while they come.
 
 What becomes of each is written down in a file, and answered at the end: a client that sends and
 does not read yet would wait for a server that waits for him.
 """
 
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from io import BytesIO
 from typing import IO, cast
 
@@ -16,11 +16,11 @@ from starlette.responses import Response, StreamingResponse
 
 from ledger.access import Access
 from ledger.intake import take
-from ledger.lines import read_touchpoints
+from ledger.lines import TooLong, read_touchpoints
 from ledger.log import Outcome
-from ledger.quarantine import Received
+from ledger.quarantine import Item, Received
 from web.bodies import parts_of
-from web.problems import come_back
+from web.problems import Problem, come_back
 from web.service import Service, service_of
 from web.taking import item_result
 
@@ -28,6 +28,21 @@ LINE_TYPES = ("application/x-ndjson", "application/ndjson", "application/jsonl")
 MEMORY_BYTES_MAX = 1_048_576
 PART_BYTES = 65_536
 NAME = "request"
+
+
+class _Ending:
+    """Items, until what is too long for them to be kept; then they end, and it is remembered, so
+    that what came before is recorded all the same."""
+
+    def __init__(self, items: Iterator[Item]) -> None:
+        self._items = items
+        self.is_early = False
+
+    def __iter__(self) -> Iterator[Item]:
+        try:
+            yield from self._items
+        except TooLong:
+            self.is_early = True
 
 
 class _Arriving:
@@ -93,9 +108,19 @@ def _take(
     def write(_: Received, outcome: Outcome) -> None:
         results.write(msgspec.json.encode(item_result(outcome)) + b"\n")
 
-    items = read_touchpoints(cast(IO[bytes], arriving), door, NAME)
+    long_max = service.settings.body_max
+    source = cast(IO[bytes], arriving)
+    items = _Ending(read_touchpoints(source, door, NAME, long_max=long_max))
     receipt = take(service.ledger, access.screened(items), on_outcome=write)
     service.watch.took(door, receipt)
+    if items.is_early:
+        raise Problem(
+            413,
+            "too_large",
+            f"what is longer than a touchpoint may be takes more than {long_max:,} bytes: what "
+            "came before is recorded, and nothing behind it",
+            receipt=receipt,
+        )
     results.write(msgspec.json.encode({"receipt": receipt}) + b"\n")
     results.seek(0)
 

@@ -1,8 +1,8 @@
 """Taking in: what requests bring goes through the intake, all that waits in one commit.
 
 A request that finds nobody at work is taken in at once; those that come meanwhile are taken in
-together. Two groups may be under way: one is parsed and encrypted while the other waits for the
-disk. A thread for each request would spend its time on waiting for the others.
+together, when that is done. More than one thread at work would spend their time on waiting for
+each other: there is one interpreter, and the store has one writer.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import structlog
 from anyio import CapacityLimiter, to_thread
 
 from ledger.access import Access
@@ -22,11 +23,13 @@ from ledger.quarantine import Item, Received
 from ledger.receipt import Receipt
 from ledger.record import Duplicate, Recorded
 from schemas.door import Refused
+from web.problems import come_back
 
 STATUSES = ("recorded", "duplicate", "conflict", "quarantined")
-GROUPS = 2
 GROUP_ITEMS_MAX = 2_500
 """In one group, unless a single request brings more."""
+
+_log = structlog.get_logger("touchstone.serve")
 
 Group = list[tuple[Received, Refused | None]]
 
@@ -53,6 +56,15 @@ class _Brought:
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
 
+    def tell(self, answer: Taken | Exception) -> None:
+        """Answer who waits; its client may have gone, or the server be about to end."""
+        if self.answer.done():
+            return
+        if isinstance(answer, Taken):
+            self.answer.set_result(answer)
+        else:
+            self.answer.set_exception(answer)
+
     def group(self) -> Group:
         """The items, but for what the token may not report, which is refused and kept."""
         allowed = self.items if self.access is None else self.access.screened(self.items)
@@ -65,8 +77,8 @@ class Taking:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._waiting: deque[_Brought] = deque()
-        self._threads = CapacityLimiter(GROUPS)
-        self._at_work: set[asyncio.Task[None]] = set()
+        self._thread = CapacityLimiter(1)
+        self._at_work: asyncio.Task[None] | None = None
 
     async def take(self, access: Access | None, items: Sequence[Item]) -> Taken:
         """What became of the items, once it is durable. Raises LedgerError.
@@ -75,18 +87,9 @@ class Taking:
         """
         brought = _Brought(access, items)
         self._waiting.append(brought)
-        self._go()
+        if self._at_work is None:
+            self._at_work = asyncio.create_task(self._work())
         return await brought.answer
-
-    def _go(self) -> None:
-        while self._waiting and len(self._at_work) < GROUPS:
-            task = asyncio.create_task(self._work(self._admitted()))
-            self._at_work.add(task)
-            task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._at_work.discard(task)
-        self._go()
 
     def _admitted(self) -> list[_Brought]:
         """As many of those who wait as go together."""
@@ -96,15 +99,21 @@ class Taking:
             found.append(self._waiting.popleft())
         return found
 
-    async def _work(self, group: list[_Brought]) -> None:
-        found = await to_thread.run_sync(_take_all, self._ledger, group, limiter=self._threads)
-        for brought, answer in zip(group, found, strict=True):
-            if brought.answer.done():  # its client has gone, or the server is about to end
-                continue
-            if isinstance(answer, Taken):
-                brought.answer.set_result(answer)
-            else:
-                brought.answer.set_exception(answer)
+    async def _work(self) -> None:
+        try:
+            while self._waiting:
+                group = self._admitted()
+                for brought, answer in zip(group, await self._taken(group), strict=True):
+                    brought.tell(answer)
+        finally:
+            self._at_work = None
+
+    async def _taken(self, group: list[_Brought]) -> Sequence[Taken | Exception]:
+        try:
+            return await to_thread.run_sync(_take_all, self._ledger, group, limiter=self._thread)
+        except Exception as error:  # noqa: BLE001 - no thread, say; the next may find one
+            _log.error("no group was taken in", error=type(error).__name__)
+            return [come_back(503, "busy", "the server has its hands full: try again")] * len(group)
 
 
 def _take_all(ledger: Ledger, group: Sequence[_Brought]) -> list[Taken | Exception]:

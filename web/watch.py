@@ -1,6 +1,6 @@
 """What is to be seen of a server from outside. Nothing of what clients send is told."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from ledger.metrics import Gauge, Metrics, single
 from ledger.receipt import Receipt
@@ -11,14 +11,17 @@ DOORS = ("events", "segment", "webhook")
 
 
 class Watch:
-    """The watch on one server; for any thread."""
+    """The watch on one server; for any thread. `beside` are gauges of what runs beside it."""
 
-    def __init__(self) -> None:
+    def __init__(self, beside: Callable[[], Iterable[Gauge]] = tuple) -> None:
+        self._beside = beside
         self.under_way = 0
         self.reading = 0
         """Of those that are under way, those that wait for a part of their body."""
         self.held_bytes = 0
         """Of bodies that are in memory."""
+        self.held_of_strangers = 0
+        """Of those, of requests by nobody who is known yet."""
         self.metrics = Metrics(self._gauges)
         made = self.metrics
         self._requests = made.counter(
@@ -52,6 +55,7 @@ class Watch:
         self._refused.labels(reason).inc()
 
     def _gauges(self) -> Iterator[Gauge]:
+        yield from self._beside()
         yield single("touchstone_http_under_way", "Requests being answered.", self.under_way)
         yield single("touchstone_http_reading", "Of those, whose bodies come.", self.reading)
         yield single("touchstone_http_held_bytes", "Of bodies in memory.", self.held_bytes)

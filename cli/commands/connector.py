@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import BinaryIO
 
 import click
@@ -15,9 +14,16 @@ from cli import exits
 from cli.output import Column, Record, Unwrapped, json_lines
 from cli.session import Session, pass_session
 from ledger.log import system_clock
-from ledger.mapping_file import MappingInvalid, nearest
+from ledger.mapping_file import MappingInvalid
 from ledger.quarantine import Item
-from web.webhooks.connector import Connector, load_connector, shipped, shipped_path
+from web.webhooks.connector import (
+    Connector,
+    load_connector,
+    path_meant,
+    shipped,
+    shipped_path,
+    unknown,
+)
 from web.webhooks.delivery import Delivery, headers_of
 from web.webhooks.receiving import translated
 
@@ -83,10 +89,13 @@ def _page(record: Record) -> Iterator[RenderableType]:
 @click.argument("name")
 @pass_session
 def show(session: Session, /, name: str) -> None:
-    """Print the file of a connector, to be read or to be changed under another name."""
+    """Print the file of a connector, to be read or to be changed.
+
+    Under its own name it takes what waits in quarantine; give it another for another system.
+    """
     path = shipped_path(name)
     if path is None:
-        raise exits.NotFound(_unknown(name))
+        raise exits.NotFound(unknown(name))
     sys.stdout.write(path.read_text(encoding="utf-8"))
 
 
@@ -111,8 +120,8 @@ def test(
 ) -> int:
     """Check a connector, a file or one that comes with Touchstone; nothing is recorded.
 
-    With --payload, print the touchpoints that a body gives, and what would go to quarantine. Its
-    signature is not asked for.
+    With --payload, print the touchpoints that a body gives, and what would go to quarantine or
+    be in conflict. Its signature is not asked for.
     """
     connector = _loaded(file)
     if payload is None:
@@ -128,8 +137,11 @@ def test(
     )
     records = [_given(item) for item in translated(connector, delivery, connector.mapping.source)]
     session.printer.records(records, (), layout=_given_pages, empty="it gives nothing: ignored")
+    twice = list(_told_twice(records))
+    for fault in twice:
+        click.echo(fault, err=True)
     if not any("quarantined" in record for record in records):
-        return exits.DONE
+        return exits.PARTLY if twice else exits.DONE
     unread = [name for name in connector.payload.headers if delivery.header(name) is None]
     if unread:
         named = ", ".join(unread)
@@ -146,20 +158,24 @@ def _header(written: str) -> tuple[str, str]:
 
 def _loaded(written: str) -> Connector:
     """A connector by the path of its file, or by its name."""
-    path = Path(written)
-    if path.name == written and not path.suffix and not path.exists():
-        found = shipped_path(written)
-        if found is None:
-            raise click.UsageError(f"{_unknown(written)}, or give the path of a file")
-        path = found
     try:
-        return load_connector(path)
+        return load_connector(path_meant(written))
     except MappingInvalid as error:
         raise click.UsageError(str(error)) from None
 
 
-def _unknown(name: str) -> str:
-    return f"there is no connector {name}{nearest(name, shipped())}"
+def _told_twice(records: list[Record]) -> Iterator[str]:
+    """What is wrong with touchpoints that have the source and id of another one before them."""
+    first: dict[tuple[str, str], tuple[int, Record]] = {}
+    for number, record in enumerate(records, start=1):
+        if "quarantined" in record:
+            continue
+        before, other = first.setdefault((record["source"], record["id"]), (number, record))
+        if other != record:
+            yield (
+                f"touchpoints {before} and {number} have the same source and id "
+                f"({record['source']}, {record['id']}) and are not the same: they would conflict"
+            )
 
 
 def _given(item: Item) -> Record:

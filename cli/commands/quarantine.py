@@ -1,14 +1,13 @@
 """`touchstone quarantine`: what could not be recorded, kept whole until it is dealt with."""
 
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
 from rich.text import Text
 
 from cli import exits
-from cli.mending import mended
+from cli.mending import Mending, lacking, mended, way_in
 from cli.moments import shown_time
 from cli.output import Column, Record, json_lines
 from cli.receipts import as_record, receipt_table
@@ -160,10 +159,8 @@ def _shown(value: Any) -> str:
 @click.option("--all", "every", is_flag=True, help="All that wait.")
 @click.option(
     "--mapping",
-    "mapping_path",
     metavar="MAP.toml",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="For rows of an import the (mended) mapping, for what webhooks brought the connector.",
+    help="For rows of an import the (mended) mapping, for what a webhook brought its connector.",
 )
 @no_follow_option
 @pass_session
@@ -171,27 +168,31 @@ def retry_(
     session: Session,
     numbers: tuple[int, ...],
     every: bool,
-    mapping_path: Path | None,
+    mapping: str | None,
     no_follow: bool,
 ) -> int:
     """Take entries in again, with the time that they came with. What still fails keeps waiting.
 
     --all passes over what a token had no right to report: name such entries by their numbers.
+    With --mapping it takes only what came by an import, or by the connector of that name.
     """
     if every == bool(numbers):
         raise click.UsageError("either name the entries or say --all")
     try:
-        again = mended(mapping_path) if mapping_path else None
-    except (MappingInvalid, OSError) as error:
+        mending = mended(mapping) if mapping is not None else None
+    except MappingInvalid as error:
         raise click.UsageError(str(error)) from None
     with session.ledger() as ledger:
         receipt = Receipt(head=ledger.log.head().position)
         entries = _entries(ledger, numbers, every)
+        if mending is not None:
+            entries = _meant(session, entries, mending, every)
         for entry in _but_not_allowed(session, entries) if every else entries:
-            retried = retry(ledger, entry, again)
+            retried = retry(ledger, entry, mending.again(ledger) if mending else None)
             receipt += retried.receipt
             if retried.refused:
-                session.complain(f"entry {entry.entry}: {retried.refused}")
+                wanted = "" if mending else lacking(entry)
+                session.complain(f"entry {entry.entry}: {retried.refused}{wanted}")
         if not no_follow:
             bring_up_to_date(session, ledger)
     session.printer.record(as_record(receipt), lambda: [receipt_table(receipt)])
@@ -207,6 +208,21 @@ def _entries(ledger: Ledger, numbers: tuple[int, ...], every: bool) -> list[Entr
         if entry is None or entry.status != WAITING:
             raise exits.NotFound(f"no entry {number} waits in quarantine")
     return [entry for _, entry in found if entry is not None]
+
+
+def _meant(session: Session, entries: list[Entry], mending: Mending, every: bool) -> list[Entry]:
+    """Those that a file is for. Raises UsageError for another one that was named."""
+    meant = [entry for entry in entries if mending.is_for(entry)]
+    if not every:
+        for entry in entries:
+            if not mending.is_for(entry):
+                raise click.UsageError(
+                    f"{mending} is not for entry {entry.entry}, which {way_in(entry)}"
+                )
+    if passed := len(entries) - len(meant):
+        told = counted(passed, "entry", "entries")
+        session.complain(f"{told} passed over, which {mending} is not for")
+    return meant
 
 
 def _but_not_allowed(session: Session, entries: list[Entry]) -> list[Entry]:

@@ -1,8 +1,9 @@
 """`touchstone serve`: the HTTP door, for as long as it runs."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -10,7 +11,9 @@ import click
 import structlog
 
 from cli import exits
+from cli.following import gauges
 from cli.health import PORT_MAX
+from cli.listening import listening_at, place_told
 from cli.logs import logging_to_people
 from cli.session import Session, no_follow_option, pass_session
 from cli.stopping import stopping
@@ -19,16 +22,20 @@ from ledger.errors import LedgerError
 from ledger.intake import Stop
 from ledger.ledger import Ledger
 from ledger.mapping_file import MappingInvalid
+from ledger.metrics import Gauge
 from ledger.progress import Report, silent
+from ledger.waiting import delays, pause
 from projections.following import STUCK_SECONDS, Following
 from projections.pulse import Pulse
 from projections.rebuild import Interrupted
 from projections.registry import PROJECTIONS
 from web.app import application
-from web.server import Place, serve
+from web.problems import raised_at
+from web.server import collect_seldom, serve
 from web.settings import Settings
 from web.watch import Watch
 from web.webhooks.config import load_webhooks
+from web.webhooks.endpoints import PATH
 from web.webhooks.receiving import Webhook
 
 HOST, PORT = "127.0.0.1", 8080
@@ -101,13 +108,16 @@ def command(
         historical=frozenset(historical),
         webhooks=_webhooks(webhooks_path, _url(public_url)),
     )
-    place = Place(host=host, port=port, certificate=tls_cert, certificate_key=tls_key)
-    if (tls_cert is None) != (tls_key is None):
-        raise click.UsageError("--tls-cert and --tls-key go together: give both, or none")
+    place = listening_at(host, port, tls_cert, tls_key)
     log = structlog.get_logger("touchstone.serve")
     with logging_to_people(quiet=session.quiet), session.ledger() as ledger, stopping() as stop:
-        app = application(ledger, settings, Watch())
-        with _following(ledger, follow=not no_follow):
+        for webhook in settings.webhooks:
+            path = PATH.format(name=webhook.name)
+            log.info("webhook", name=webhook.name, connector=webhook.connector.name, path=path)
+        pulse = None if no_follow else Pulse(STUCK_SECONDS)
+        app = application(ledger, settings, Watch(partial(_views, pulse)))
+        with place_told(place), _following(ledger, pulse):
+            collect_seldom()
             serve(app, settings, place, stop, lambda url: log.info("answers", url=url))
     return exits.DONE if stop.signal is None else exits.SIGNAL_BASE + stop.signal
 
@@ -135,13 +145,13 @@ def _url(given: str | None) -> str | None:
 
 
 @contextmanager
-def _following(ledger: Ledger, *, follow: bool) -> Iterator[None]:
-    """Keep the views up to date beside, where no other process does."""
-    if not follow:
+def _following(ledger: Ledger, pulse: Pulse | None) -> Iterator[None]:
+    """Keep the views up to date beside, where no other process does; without a pulse, do not."""
+    if pulse is None:
         yield
         return
     stop = Stop()
-    thread = threading.Thread(target=_follow, args=(ledger, stop), name="follower")
+    thread = threading.Thread(target=_follow, args=(ledger, pulse, stop), name="follower")
     thread.start()
     try:
         yield
@@ -150,15 +160,29 @@ def _following(ledger: Ledger, *, follow: bool) -> Iterator[None]:
         thread.join()
 
 
-def _follow(ledger: Ledger, stop: Stop) -> None:
+def _follow(ledger: Ledger, pulse: Pulse, stop: Stop) -> None:
+    """Follow until stopped. Whatever goes wrong, what comes in is recorded all the same."""
     log = structlog.get_logger("touchstone.serve")
-    following = Following(ledger, PROJECTIONS, Pulse(STUCK_SECONDS), progress=_silent, stop=stop)
-    try:
-        following.run()
-    except Interrupted:
-        return
-    except LedgerError as error:  # what comes in is recorded all the same
-        log.error("the views are not followed any more", error=str(error))
+    for seconds in delays():
+        following = Following(ledger, PROJECTIONS, pulse, progress=_silent, stop=stop)
+        try:
+            following.run()
+        except Interrupted:
+            return
+        except LedgerError as error:
+            reason = str(error)
+        except Exception as error:  # noqa: BLE001 - told without its message, which may quote
+            reason = f"a fault of ours: {type(error).__name__} {raised_at(error)}"
+        pulse.lost(reason)
+        log.error("the views are not followed; trying again", reason=reason)
+        pause(seconds, stop)
+        if stop.requested:
+            return
+
+
+def _views(pulse: Pulse | None) -> Iterable[Gauge]:
+    """How the follower beside is doing, as that of `touchstone follow` is told."""
+    return () if pulse is None else gauges(pulse.health())
 
 
 @contextmanager

@@ -17,6 +17,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._@-]{0,99}")
 EXAMPLES = """\b
 Examples:
   touchstone token create --role emitter --source shop
+  SECRET=$(touchstone token create --role cashier --source till --secret-only)
   touchstone token create --role auditor --source '*' --name ana --expires 2027-01-01
   touchstone token revoke 0123456789ab
 """
@@ -54,9 +55,16 @@ def _source(_: click.Context, option: click.Parameter, value: str) -> str:
 @click.option(
     "--expires", "expires_at", type=Moment(), metavar="TIME", help="Until when it counts."
 )
+@click.option("--secret-only", is_flag=True, help="Print the secret, and nothing else.")
 @pass_session
 def create(
-    session: Session, /, role: str, source: str, name: str | None, expires_at: int | None
+    session: Session,
+    /,
+    role: str,
+    source: str,
+    name: str | None,
+    expires_at: int | None,
+    secret_only: bool,
 ) -> None:
     """Make a token, and print its secret this once.
 
@@ -70,6 +78,9 @@ def create(
             ledger.store, now, role=role, source=source, name=name, expires_at=expires_at
         )
     session.note("the secret is shown this once, and kept nowhere")
+    if secret_only:
+        click.echo(secret)
+        return
     record = {"token": secret, **_record(token, now)}
     session.printer.record(record, lambda: [Unwrapped(secret)])
 

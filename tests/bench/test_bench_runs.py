@@ -7,9 +7,11 @@ import pytest
 
 from bench.__main__ import main
 from bench.appending import WHOLE_WAY
+from bench.http import OURS
 from bench.kafka import APPEND_ALONE, ours_of, reading_of, results_of
 from bench.measuring import Goal, Line, Result, alternately, compared
 from bench.memory import PROCESSES
+from bench.replaying import replaying_with
 from bench.report import Report
 from bench.sealing import SEALED, verifying_with
 from consumers.client import CLIENTS
@@ -35,6 +37,7 @@ def test_every_comparison_runs_on_sqlite_and_is_reported(
     assert ("memory of a rebuild, workers: 2" in works) == PROCESSES.is_dir()
     assert any(work.startswith("recorded to visible, p99") for work in works)
     assert {SEALED, verifying_with(1), verifying_with(2)} <= set(works)
+    assert {replaying_with(1), replaying_with(2), *OURS.values()} <= set(works)
     assert all(works.count(ours_of(client)) == 3 for client in CLIENTS)
     assert all(result.ours > 0 and result.theirs > 0 for result in report.results)
     assert {result.store for result in report.results} == {"SQLite"}

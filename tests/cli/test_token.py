@@ -9,7 +9,7 @@ import pytest
 from cli.main import COMMANDS, touchstone
 from cli.rights import ANY, NEEDS, rights_for
 from ledger.access import ROLES, Right
-from tests.cli.facts import described, event, order, record
+from tests.cli.facts import described, event, order, programme, record
 from tests.cli.running import Ran, Shell, order_line
 from tests.house.sources import ROOT
 
@@ -18,7 +18,12 @@ DENIED = 9
 
 @pytest.fixture
 def busy(shell: Shell) -> Shell:
-    record(shell, described(name="Ana Rossi"), order("A1", "10.00", "2026-01-05T10:00:00Z"))
+    record(
+        shell,
+        programme(),
+        described(name="Ana Rossi"),
+        order("A1", "10.00", "2026-01-05T10:00:00Z"),
+    )
     return shell
 
 
@@ -60,6 +65,15 @@ def test_people_get_the_secret_alone_on_a_line(shell: Shell) -> None:
     assert "this once" in ran.err
 
 
+def test_a_script_gets_the_secret_and_nothing_else_in_every_form(shell: Shell) -> None:
+    for form in ("table", "json", "ndjson", "csv"):
+        ran = shell("-o", form, "token", "create", "--role", "cashier", "--source", "till",
+                    "--secret-only")  # fmt: skip
+        secret = ran.out.removesuffix("\n")
+        assert (ran.code, secret[:4], secret.split()) == (0, "tst_", [secret]), form
+        assert by(shell, secret, "append", "-").code == 0
+
+
 def test_what_cannot_be_a_token_is_refused(shell: Shell) -> None:
     for wrong in (
         ("--role", "owner", "--source", "x"), ("--role", "analyst"),
@@ -93,6 +107,7 @@ def test_the_environment_may_hold_the_token(busy: Shell, monkeypatch: pytest.Mon
 
 TRIED = {
     Right.APPEND: ("append", "-"),
+    Right.SPEND: ("loyalty", "redeem", "customer:42", "1", "--id", "g1"),
     Right.READ: ("customer", "list"),
     Right.OPERATE: ("projection", "run"),
     Right.AUDIT: ("log", "list"),
@@ -117,7 +132,18 @@ def test_an_emitter_reports_for_its_own_source_and_the_rest_is_kept(shell: Shell
     lines = order_line(1) + b"\n" + order_line(2, source="crm")
     ran = by(shell, secret, "append", "-", stdin=lines)
     assert (ran.code, ran.json["recorded"], ran.json["quarantined"]) == (3, 1, 1)
-    assert "another source" in ran.err
+    assert "the token may report for the source shop only" in ran.err
+
+
+def test_an_emitter_spends_nothing_and_learns_nothing(busy: Shell) -> None:
+    secret = made(busy, "emitter")["token"]
+    said = set()
+    for subject, points in (("customer:42", "1"), ("customer:42", "9999"), ("customer:none", "1")):
+        ran = by(busy, secret, "loyalty", "redeem", subject, points)
+        assert (ran.code, ran.out) == (DENIED, "")
+        said.add(ran.err)
+    assert len(said) == 1
+    assert "cashier or operator" in said.pop()
 
 
 def test_what_holds_the_keys_or_grants_rights_is_the_owners(busy: Shell, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Access: tokens are known by their hash, count until they expire or are revoked, and no longer."""
 
+import json
+
 import pytest
 
 from ledger.access import (
@@ -24,6 +26,7 @@ from ledger.quarantine import Received
 from ledger.record import GOVERNING
 from ledger.stating import SOURCE
 from schemas.door import parse
+from schemas.registry import BY_TYPE
 from tests.ledger.sending import NOW, line, order
 from tests.places import contents
 
@@ -120,11 +123,21 @@ def test_a_token_reports_for_its_own_source() -> None:
 
 def refused_path(role: str, raw: bytes, source: str = ANY_SOURCE) -> str | None:
     """Because of which field a token of the role may not report this; None if it may."""
-    (item,) = Access("1", "ana", role, source).screened([Received(raw, "append")])
-    if not isinstance(item, tuple):
+    access = Access("1", "ana", role, source)
+    plain, binary = access.screened([Received(raw, "append"), in_headers(raw)])
+    refused = [item[1] if isinstance(item, tuple) else None for item in (plain, binary)]
+    assert str(refused[0]) == str(refused[1])  # however it is said
+    if refused[0] is None:
         return None
-    assert item[1].reason == NOT_ALLOWED
-    return item[1].path
+    assert refused[0].reason == NOT_ALLOWED
+    return refused[0].path
+
+
+def in_headers(raw: bytes) -> Received:
+    """The same as a CloudEvent in binary mode, whose attributes stand in headers."""
+    event = json.loads(raw)
+    headers = [(f"ce_{name}", str(event[name]).encode()) for name in event if name != "data"]
+    return Received(json.dumps(event["data"]).encode(), "kafka", headers=headers)
 
 
 @pytest.mark.parametrize("type_name", sorted(GOVERNING))
@@ -137,6 +150,13 @@ def test_what_bears_on_other_facts_is_for_operators(type_name: str) -> None:
         assert refused_path(role, raw) == (None if allowed else "type"), role
         assert refused_path(role, raw, "shop") == (None if allowed else "type"), role
     assert refused_path(OWNER, raw) is None
+
+
+@pytest.mark.parametrize("type_name", sorted(t for t in BY_TYPE if t.startswith("points.")))
+def test_who_may_not_spend_points_reports_no_spending(type_name: str) -> None:
+    for role in ROLES:
+        expected = None if Right.SPEND in ROLES[role] else "type"
+        assert refused_path(role, line(order(type=type_name))) == expected, role
 
 
 def test_nobody_with_a_token_speaks_in_the_name_of_touchstone() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledger.lines import CHUNK_BYTES, read_touchpoints, touchpoints_in
+from ledger.lines import CHUNK_BYTES, UNSOUND_BYTES_MAX, read_touchpoints, touchpoints_in
 from ledger.quarantine import Item, Received
 from schemas.door import TOUCHPOINT_BYTES_MAX
 
@@ -144,6 +144,13 @@ def test_what_is_in_memory_is_cut_as_a_stream_is(
     at_once = [plain(item) for item in touchpoints_in(content, "append", "file")]
     assert [item.raw for item in at_once] == items(content)
     assert [item.context for item in at_once] == [item.context for item in received(content)]
+
+
+def test_a_long_array_that_is_broken_is_one_item() -> None:
+    broken = b"[{}," + b'{"a":[' * UNSOUND_BYTES_MAX
+    (item,) = touchpoints_in(broken, "append", "f")
+    assert isinstance(item, tuple)
+    assert (item[0].raw, item[1].reason) == (broken, "json_invalid")
 
 
 def test_an_element_in_memory_that_is_too_long_is_kept_in_a_file() -> None:

@@ -20,6 +20,7 @@ from web.watch import Watch
 
 READY_SECONDS = 20
 HOST = "127.0.0.1"
+PLACE = Place(host=HOST, port=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,9 @@ class Running:
 
 
 @contextmanager
-def serving(ledger: Ledger, settings: Settings | None = None) -> Iterator[Running]:
+def serving(
+    ledger: Ledger, settings: Settings | None = None, place: Place = PLACE
+) -> Iterator[Running]:
     """A server on a free port, stopped afterwards; nobody follows the views."""
     settings = settings or Settings()
     stop, watch, told = Stop(), Watch(), threading.Event()
@@ -115,7 +118,6 @@ def serving(ledger: Ledger, settings: Settings | None = None) -> Iterator[Runnin
         told.set()
 
     app = application(ledger, settings, watch)
-    place = Place(host=HOST, port=0)
     thread = threading.Thread(target=serve, args=(app, settings, place, stop, ready))
     thread.start()
     try:

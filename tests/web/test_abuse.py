@@ -25,6 +25,7 @@ from web.settings import Settings
 
 PATH = "/v1/events"
 LINES = {"Content-Type": "application/x-ndjson"}
+MEBIBYTE = 1_048_576
 HOSTILE = (
     "' OR '1'='1", "customer:1'; DROP TABLE stored_events; --", "1; SELECT pg_sleep(9)--",
     "../../../../etc/passwd", "..%2f..%2fkeys", "a\x00b", "\x1b]0;x\x07", "{{7*7}}", "\ud7ff" * 99,
@@ -267,10 +268,43 @@ def test_bodies_of_all_requests_together_are_bounded(on_file: Address) -> None:
             wait_until(lambda: running.watch.held_bytes == 6_000)
             is_refused(shop.post(PATH, b" " * 6_000), 503)
             first.send(b" " * 3_000)
-            is_refused(first.reply(), 422)
+            is_refused(first.reply(), 400)
             assert shop.post(PATH, b" " * 6_000 + line(order())).status == 200
         wait_until(lambda: not running.watch.under_way)
         assert running.watch.held_bytes == 0
+
+
+def test_bodies_of_strangers_leave_room_for_those_who_are_known(on_file: Address) -> None:
+    """Small bodies that unpack to large ones, and then stay, with secrets that are yet to come."""
+    settings = Settings(strangers_max=10_000)
+    packed = zlib.compress(b" " * 6_000)
+    begun = head("POST /v1/track", Content_Length=9_000, Content_Encoding="deflate") + packed
+    with open_ledger(on_file) as ledger, serving(ledger, settings) as running:
+        watch = running.watch
+        with raw(running.url) as first, raw(running.url) as second, running.client() as shop:
+            first.send(begun)
+            wait_until(lambda: watch.held_bytes == 6_000)
+            second.send(begun)
+            is_refused(second.reply(), 503)
+            assert shop.post(PATH, b" " * 11_000 + line(order())).status == 200
+            call = b'{"userId":"1","event":"Signed Up","messageId":"m1"}'
+            assert shop.post("/v1/track", b" " * 11_000 + call).status == 200
+        wait_until(lambda: not watch.under_way)
+        assert (watch.held_bytes, watch.held_of_strangers) == (0, 0)
+
+
+def test_a_body_that_is_held_has_an_end_however_it_comes(on_file: Address) -> None:
+    """Each part is in time, and the rate would do."""
+    settings = Settings(body_seconds_max=0.3)
+    with (
+        open_ledger(on_file) as ledger,
+        serving(ledger, settings) as running,
+        raw(running.url) as slow,
+    ):
+        slow.send(head(f"POST {PATH}", running.secret(), Content_Length=9_000), b"{")
+        reply = slow.reply()
+        is_refused(reply, 408)
+        assert reply.json()["code"] == "too_slow"
 
 
 def gzip_members(body: bytes) -> bytes:
@@ -335,3 +369,26 @@ def test_a_stream_may_be_long_and_unpacks_to_no_more_than_it_could_well_be(
         reply = shop.post(PATH, gzip.compress(many), {**LINES, "Content-Encoding": "gzip"})
         assert reply.lines()[-1]["receipt"]["received"] == 3_000
         assert json.loads(reply.body.splitlines()[0]) == {"status": "recorded", "position": 1}
+
+
+def test_a_stream_ends_where_it_holds_more_than_may_be_kept_of_what_is_no_touchpoint(
+    on_file: Address,
+) -> None:
+    """One line is as much as a request may be; so are all long ones together."""
+    long = b'"' + b"x" * MEBIBYTE + b'"'
+    settings = Settings(body_max=int(2.5 * MEBIBYTE))
+    with open_ledger(on_file) as ledger, serving(ledger, settings) as running:
+        with running.client() as shop:
+            one = (line(order("a")), long * 3, line(order("behind")))
+            many = (line(order("b")), long, long, line(order("c")), long, line(order("behind")))
+            array = b"[" + b",".join((line(order("d")), long * 3, line(order("behind"))))
+            for body, kept, quarantined in (
+                (b"\n".join(one), 1, 0),
+                (b"\n".join(many), 2, 1),  # they are the same
+                (array, 1, 0),
+            ):
+                reply = shop.post(PATH, gzip.compress(body), {**LINES, "Content-Encoding": "gzip"})
+                is_refused(reply, 413)
+                assert reply.json()["receipt"]["recorded"] == kept
+                assert len(waiting(ledger)) == quarantined or body is array
+        assert len(positions(ledger)) == 4

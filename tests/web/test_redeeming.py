@@ -29,7 +29,7 @@ def running(ledger: Ledger) -> Iterator[Running]:
 
 @pytest.fixture
 def till(running: Running) -> Iterator[Client]:
-    with running.client("emitter", "till") as client:
+    with running.client("cashier", "till") as client:
         yield client
 
 
@@ -80,7 +80,7 @@ def test_a_key_is_of_one_request_and_of_one_token(till: Client, running: Running
         assert (other.status, other.json()["code"]) == (422, "idempotency_key_taken"), body
     assert redeem(till, "k1", {"points": 5, "reward": "a pen"}, "/v1/loyalty/anonymous:9f").status \
         == 422  # fmt: skip
-    with running.client("emitter", "till") as another:
+    with running.client("cashier", "till") as another:
         second = redeem(another, "k1", {"points": 6}).json()
     assert second["position"] > first["position"]
     assert second["redemption_id"] != first["redemption_id"]
@@ -113,9 +113,43 @@ def test_what_cannot_be_redeemed_is_refused_with_the_reason(till: Client, ledger
     assert redeem(till, "k1", {"points": 1}).status == 200  # what was refused has used up no key
 
 
+def test_who_only_reports_spends_nothing_and_learns_nothing(
+    running: Running, ledger: Ledger
+) -> None:
+    """The secret of an emitter may stand in a page that anybody reads."""
+    head = ledger.log.head()
+    with running.client("emitter", "shop") as page:
+        answers = {
+            (reply.status, reply.body)
+            for path in (ANA, "/v1/loyalty/customer:none", "/v1/loyalty/nobody")
+            for key, body in (("k", {"points": 1}), ("", {"points": 10**9}), ("k", b"{"))
+            for reply in [redeem(page, key, body, path)]
+        }
+    ((status, said),) = answers
+    assert status == 403
+    assert b"spend points" in said
+    assert b"cashier or operator" in said
+    assert ledger.log.head() == head
+
+
+def test_a_wrong_body_is_told_which_field_is_to_be_what(till: Client) -> None:
+    number, text = "expected a whole number from 1 to", "expected a text of 1 to"
+    fields = "expected an object with no other fields than points, programme, reward"
+    for body, path, said in (
+        ({}, "points", number), ({"points": "1"}, "points", number),
+        ({"points": 0}, "points", number), ({"points": 10**16}, "points", number),
+        ({"points": 1, "programme": ""}, "programme", text),
+        ({"points": 1, "reward": 5}, "reward", text),
+        ({"points": 1, "to - at `$.points": 1}, "body", fields), ([], "body", fields),
+    ):  # fmt: skip
+        told = redeem(till, "k", body).json()
+        assert told["path"] == path, body
+        assert told["message"].startswith(f"{path}: {said}"), body
+
+
 def test_a_hundred_requests_at_once_spend_what_is_there_and_no_more(running: Running) -> None:
     """FAULTS 23, over HTTP: with names of their own, and with one name."""
-    secret = running.secret("emitter", "till")
+    secret = running.secret("cashier", "till")
     with ExitStack() as kept, ThreadPoolExecutor(THREADS) as threads:
         clients = [kept.enter_context(running.client(secret=secret)) for _ in range(THREADS)]
 

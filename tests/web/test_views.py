@@ -207,6 +207,19 @@ def test_strange_values_are_taken_literally_or_refused(ana: Client, ledger: Ledg
     assert ledger.log.head() == head
 
 
+def test_the_plus_of_an_offset_may_come_as_the_blank_that_it_is_in_a_query(ana: Client) -> None:
+    for moment in ("2026-02-07T10:30:00", "2026-02-07T10:30", "2026-02-07 10:30:00.5"):
+        whole = quote(f"{moment}+01:00")
+        for name in ("as_of", "until"):
+            right = ana.get(f"{ANA}/timeline?{name}={whole}").json()
+            lost = whole.replace("%2B", "+")
+            assert ana.get(f"{ANA}/timeline?{name}={lost}").json() == right, lost
+            later = ana.get(f"{ANA}/timeline?{name}={whole.replace('%2B01', '-01')}").json()
+            assert later != right
+    for moment in ("2026-02-07+12:30", "2026-02-07T12:30"):  # a blank between day and time is one
+        assert ana.get(f"{ANA}/timeline?as_of={moment}").status == 200
+
+
 WRONG = (
     ("limit=0", "limit"), ("limit=1001", "limit"), ("limit=%2B5", "limit"), ("limit=", "limit"),
     ("limit=1&limit=2", "limit"), ("cursor=WzFd", "cursor"), ("as_of=soon", "as_of"),

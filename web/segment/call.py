@@ -1,6 +1,6 @@
 """One call of the Segment API, read: who called, when, with which id, and what he told."""
 
-import hashlib
+import hmac
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -30,11 +30,13 @@ class Delivery:
     """What the calls of one request have in common.
 
     `received_at` is in microseconds since 1970, `context` is under that of each call. With
-    `as_told` no time is put right.
+    `as_told` no time is put right. `content_key` is that of ids which are made of what a call
+    says: whoever guesses that cannot know without it that he is right.
     """
 
     source: str
     received_at: int
+    content_key: bytes = field(repr=False)
     sent_at: object = None
     context: Mapping[str, Any] = field(default_factory=dict)
     as_told: bool = False
@@ -109,7 +111,7 @@ def call_of(fields: Mapping[str, Any], kind: str | None, delivery: Delivery) -> 
         raise Refused("missing", "userId", "a call needs a userId or an anonymousId")
     return Call(
         kind=kind or _kind(fields),
-        id=_id(fields),
+        id=_id(fields, delivery.content_key),
         source=delivery.source,
         user=user,
         anonymous=anonymous,
@@ -151,7 +153,7 @@ def _id_in(fields: Mapping[str, Any], name: str) -> str | None:
     return _text(fields.get(name))
 
 
-def _id(fields: Mapping[str, Any]) -> str:
+def _id(fields: Mapping[str, Any], content_key: bytes) -> str:
     """The id that the library gave, or one made from what the call says: equal for a retry."""
     given = _id_in(fields, "messageId")
     if given is None:
@@ -163,7 +165,7 @@ def _id(fields: Mapping[str, Any]) -> str:
             and name not in ("sentAt", "receivedAt", "writeKey", "messageId")
         }
         written = json.dumps(said, sort_keys=True, ensure_ascii=False).encode()
-        return f"content-{hashlib.sha256(written).hexdigest()}"
+        return f"content-{hmac.digest(content_key, written, 'sha256').hex()}"
     if len(given) > MESSAGE_ID_CHARACTERS_MAX:
         limit = f"at most {MESSAGE_ID_CHARACTERS_MAX} characters"
         raise Refused("string_too_long", "messageId", f"expected {limit}")

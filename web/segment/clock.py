@@ -22,6 +22,7 @@ What lies within is the way that a request takes; to add it would move times tha
 SENT_AT, RECEIVED_AT = "sentat", "receivedat"
 DELIVERIES_KNOWN = 64
 """Deliveries whose times are kept at hand for the calls in them."""
+TIME_CHARACTERS_MAX, NUMBER_MAX = 64, 10**18
 MILLISECONDS_FROM = 100_000_000_000
 """From here on, a number is of milliseconds since 1970 and not of seconds."""
 
@@ -46,14 +47,22 @@ def times_of(
     """
     stamped, original = _told(call, "timestamp"), _told(call, "originalTimestamp")
     told = stamped or original
-    known = sent_at if isinstance(sent_at, str | int | float) else None
-    received, sent, of_delivery = _of_delivery(known, received_at)
+    received, sent, of_delivery = _of_delivery(_short(sent_at), received_at)
     if told is None:
         return Times(of_delivery[RECEIVED_AT], {**of_delivery, ORIGINAL_TIME: UNTOLD})
     kept = {**of_delivery, ORIGINAL_TIME: _written(original or told)}
     if sent is not None and not as_told and not (stamped and original):
         told = _put_right(told, sent, received)
     return Times(_written(told), kept)
+
+
+def _short(sent_at: object) -> str | float | None:
+    """A time of sending as it may be kept at hand: none is as long as what is left out here."""
+    if isinstance(sent_at, str):
+        return sent_at if len(sent_at) <= TIME_CHARACTERS_MAX else None
+    if not isinstance(sent_at, int | float) or not abs(sent_at) < NUMBER_MAX:
+        return None
+    return float(sent_at)
 
 
 def _put_right(told: datetime, sent: datetime, received: datetime) -> datetime:

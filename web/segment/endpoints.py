@@ -9,25 +9,28 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
 from ledger.access import ANY_SOURCE, Access, Right
 from ledger.errors import LedgerError
 from ledger.quarantine import Item, Received
-from ledger.rows import json_value
 from schemas.door import Refused
-from web.admission import admit, secret_in
+from web.admission import admit, recognise
 from web.bodies import body_of
 from web.endpoint import TEXT, Answer, Endpoint, Parameter, Schema
 from web.events import answer
-from web.problems import Problem, problem_of
-from web.segment.call import KINDS, Delivery, encoded
+from web.problems import Problem, kept_as, problem_of, raised_at
+from web.segment.call import KINDS, Delivery
 from web.segment.calls import touchpoints
+from web.segment.reading import Body, TooMany, batch, secret_of, single, value_of, without_secret
 from web.service import Service, service_of
 from web.settings import MEBIBYTE
 from web.shapes import COUNT, RESULT
 from web.taking import STATUSES, Taken
+
+_log = structlog.get_logger("touchstone.serve")
 
 DOOR = "segment"
 NAME = "request"
@@ -41,6 +44,13 @@ BATCH_CALLS_MAX = 2_500
 BATCH_BYTES_MAX = 8 * MEBIBYTE
 """More than Segment's 500 KB: its library for Node.js does not keep to that, and RudderStack's fill
 a batch up to 4 MiB and add a call. What is too large they throw away, and do not send in parts."""
+
+CONTEXTS_BYTES_MAX = 2 * BATCH_BYTES_MAX
+"""Of the context of a batch, as often as it has calls: each keeps it. Libraries send less than
+2 KiB of it."""
+MADE_BYTES_MAX = 6 * CALL_BYTES_MAX
+"""Of the touchpoints of one call, with the context of its batch: numbers such as 1e15, and what
+stands both in a field and in `extra`, become longer than they were."""
 
 AT_ONCE_MAX = 8
 """Calls that are worked on between two requests; more go to a thread, so that others go on."""
@@ -92,7 +102,12 @@ def _kind(named: str) -> str:
         return kind
     if kind == "b":
         return BATCH
-    raise Problem(404, "not_found", "there is no call of this name", headers=ANY_ORIGIN)
+    raise Problem(
+        404,
+        "not_found",
+        "there is no call of this name: /openapi.json has every one",
+        headers=ANY_ORIGIN,
+    )
 
 
 async def _answered(request: Request, kind: str) -> Response:
@@ -109,99 +124,98 @@ async def _answered(request: Request, kind: str) -> Response:
 async def _taken(request: Request, kind: str) -> Response:
     service = service_of(request)
     batched = kind in (BATCH, IMPORT)
-    in_header = secret_in(request.headers) is not None
-    access = await admit(request, Right.APPEND) if in_header else None
+    access = await recognise(request, Right.APPEND)
     limit = BATCH_BYTES_MAX if batched else CALL_BYTES_MAX
-    raw = await body_of(request, min(limit, service.settings.body_max))
+    limit = min(limit, service.settings.body_max)
+    raw = await body_of(request, limit, known=access is not None)
+    # Nothing but this is looked at before it is known who sends: to read all would cost more.
+    access = access or await admit(request, Right.APPEND, secret=secret_of(raw))
+    large = len(raw) > CALL_BYTES_MAX
     try:
-        large = len(raw) > CALL_BYTES_MAX
-        body = await service.in_thread(_object_in, raw) if large else _object_in(raw)
-        calls = _calls_in(body) if batched else [body]
+        body = await service.in_thread(_cut, raw, batched) if large else _cut(raw, batched)
+        delivery = _delivery(service, access, body, kind)
     except Refused as refused:
-        # Nobody whose token would be inside can be known.
-        access = access or await admit(request, Right.APPEND)
         return await _unreadable(service, access, raw, refused)
-    access = access or await admit(request, Right.APPEND, secret=_text(body.get("writeKey")))
-    delivery = _delivery(service, access, body if batched else {}, kind)
-    if len(calls) > AT_ONCE_MAX:
-        made = await service.in_thread(_all_made, calls, raw, delivery, kind)
+    if large or len(body.calls) > AT_ONCE_MAX:
+        made = await service.in_thread(_all_made, body.calls, delivery, kind)
     else:
-        made = _all_made(calls, raw, delivery, kind)
+        made = _all_made(body.calls, delivery, kind)
     items = [item for items in made for item in items]
     taken = await service.take_in(access, items, DOOR)
     return _result(taken, [len(items) for items in made])
 
 
-def _object_in(raw: bytes) -> dict[str, Any]:
-    """The body as JSON. Raises Refused."""
+def _cut(raw: bytes, batched: bool) -> Body:
+    """The calls of a body. Raises Refused, and a Problem where there are too many."""
     try:
-        found = json_value(raw)
-    except ValueError as error:
-        raise Refused("json_invalid", "", str(error)) from None
-    if not isinstance(found, dict):
-        raise Refused("object_type", "", "expected an object")
-    return found
-
-
-def _calls_in(body: dict[str, Any]) -> list[Any]:
-    calls = body.get("batch")
-    if not isinstance(calls, list):
-        raise Refused("list_type", "batch", "expected a list of calls")
-    if len(calls) > BATCH_CALLS_MAX:
+        body = batch(raw, BATCH_CALLS_MAX) if batched else single(raw)
+    except TooMany:
         raise Problem(
             413, "too_many", f"more than {BATCH_CALLS_MAX:,} calls in a batch: send fewer at a time"
+        ) from None
+    size = len(body.context)
+    if size > CALL_BYTES_MAX or size * len(body.calls) > CONTEXTS_BYTES_MAX:
+        raise Problem(
+            413, "too_large", "the context of the batch is too long to be that of each of its calls"
         )
-    return calls
+    return body
 
 
-def _text(found: object) -> str | None:
-    return found if isinstance(found, str) else None
-
-
-def _delivery(service: Service, access: Access, batch: dict[str, Any], kind: str) -> Delivery:
+def _delivery(service: Service, access: Access, body: Body, kind: str) -> Delivery:
+    """What the calls have in common. Raises Refused for a context that cannot be read."""
     source = SOURCE if access.source == ANY_SOURCE else access.source
-    context = batch.get("context")
+    try:
+        context = value_of(body.context)
+    except Refused as refused:
+        raise Refused(refused.reason, "context", refused.message) from None
     return Delivery(
         source=source,
         received_at=service.ledger.log.clock(),
-        sent_at=batch.get("sentAt"),
+        content_key=service.ledger.vault.content_key(),
+        sent_at=body.sent_at,
         context=context if isinstance(context, dict) else {},
         as_told=kind == IMPORT or source in service.settings.historical,
     )
 
 
-def _all_made(calls: list[Any], raw: bytes, delivery: Delivery, kind: str) -> list[list[Item]]:
-    return [_made(call, raw, delivery, kind) for call in calls]
+def _all_made(calls: Sequence[bytes], delivery: Delivery, kind: str) -> list[list[Item]]:
+    return [_made(call, delivery, kind) for call in calls]
 
 
-def _made(call: Any, raw: bytes, delivery: Delivery, kind: str) -> list[Item]:
+def _made(raw: bytes, delivery: Delivery, kind: str) -> list[Item]:
     """What goes into the intake for a call: its touchpoints, or itself with why it is none."""
     try:
-        if not isinstance(call, dict):
-            raise Refused("object_type", "", "expected an object")
-        if len(raw) > CALL_BYTES_MAX and len(encoded(call)) > CALL_BYTES_MAX:
-            raise Refused("too_large", "", f"longer than {CALL_BYTES_MAX:,} bytes")
-        events = touchpoints(call, delivery, kind if kind in KINDS else None)
-    except Refused as refused:
-        return [(_kept(call), refused)]
+        events = _events(raw, delivery, kind)
+    except Refused as found:
+        refused = found
     except RecursionError:
-        deep = Refused("too_deep", "", "nested too deeply")
-        return [(Received(raw, DOOR, {"file": NAME}), deep)]
-    return [Received(event, DOOR, {"file": NAME}) for event in events]
+        refused = Refused("too_deep", "", "nested too deeply")
+    except Exception as error:  # noqa: BLE001 - the others of its batch have nothing to do with it
+        _log.error("a call was not read", error=type(error).__name__, at=raised_at(error))
+        refused = Refused("fault", "", "a fault of the server; it is in its log")
+    else:
+        return [Received(event, DOOR, {"file": NAME}) for event in events]
+    return [(Received(without_secret(raw), DOOR, {"file": NAME}), refused)]
 
 
-def _kept(call: Any) -> Received:
-    """A call as it is kept: whole, but for the secret that it came with."""
-    if isinstance(call, dict):
-        call = {name: value for name, value in call.items() if name != "writeKey"}
-    return Received(encoded(call), DOOR, {"file": NAME})
+def _events(raw: bytes, delivery: Delivery, kind: str) -> list[bytes]:
+    """The touchpoints of a call. Raises Refused."""
+    if len(raw) > CALL_BYTES_MAX:
+        raise Refused("too_large", "", f"longer than {CALL_BYTES_MAX:,} bytes")
+    fields = value_of(raw)
+    if not isinstance(fields, dict):
+        raise Refused("object_type", "", "expected an object")
+    events = touchpoints(fields, delivery, kind if kind in KINDS else None)
+    if sum(map(len, events)) > MADE_BYTES_MAX:
+        raise Refused("too_large", "", f"its touchpoints are longer than {MADE_BYTES_MAX:,} bytes")
+    return events
 
 
 async def _unreadable(service: Service, access: Access, raw: bytes, refused: Refused) -> Response:
     """Keep a body that is none, and say so."""
-    kept = (Received(raw, DOOR, {"file": NAME}), refused)
+    kept = (Received(without_secret(raw), DOOR, {"file": NAME}), refused)
     (result,) = (await service.take_in(access, [kept], DOOR)).results()
-    said = f"{refused.message} (kept in quarantine as {result['entry']})"
+    said = kept_as(result)
     raise Problem(400, refused.reason, said, path=refused.path, entry=result["entry"])
 
 
@@ -271,8 +285,10 @@ _BATCH = {
 _NO_CALL = Answer(says="There is no call of this name.")
 _GIVES = {
     200: Answer(says=_SAYS, schema=_RECEIPT),
-    400: Answer(says="The body is no JSON; it is in quarantine, and not worth sending again."),
-    413: Answer(says="The body is too large, or has too many calls."),
+    400: Answer(
+        says="The body is no JSON object; it is in quarantine, and not worth sending again."
+    ),
+    413: Answer(says="The body is too large, has too many calls, or too much context for them."),
 }
 _TAKES: dict[str, dict[str, Schema]] = {
     kind: {"application/json": schema, "text/plain": {"type": "string"}}

@@ -5,12 +5,14 @@ here. One with an optional field that is not fit gives the touchpoint without it
 was told in `extra`.
 """
 
+import re
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from ledger.conversions import NumberForm, Unfit
 from ledger.mapping import Mapping, RowRefused, TouchpointTable, load_mapping
 from ledger.mapping_values import Scope
 from ledger.rows import WrittenNumber
@@ -22,6 +24,14 @@ DECIMALS_MAX = 9
 MAGNITUDE_MAX = 15
 """Numbers of more digits, before the point or behind it, are no amounts of money."""
 FIELDS_SPARED_MAX = 16
+_CURRENCY = re.compile(r"\s*[A-Za-z]{3}\s*")
+"""A currency as it is told; the catalogue has it in capitals."""
+_SAYS_HOW_MUCH = re.compile(
+    "(.*[_ ])?(amount|(sub)?total|revenue|value|price|partial|quantity|(product|item|line|sku)s?)"
+    "([_ ].*)?",
+    re.DOTALL,
+)
+"""Names, in snake case, of properties by which a refund may be one in part."""
 
 
 @cache
@@ -77,6 +87,9 @@ def _key(event: str) -> str:
 def _row(call: Call, key: str) -> dict[str, Any]:
     """What the mapping sees. No name of it may be one of a product's, which are looked up in it."""
     properties = _rounded(call.object("properties"))
+    currency = properties.get("currency")
+    if isinstance(currency, str) and _CURRENCY.fullmatch(currency):
+        properties["currency"] = currency.strip().upper()
     return {
         "event": key,
         "messageId": call.id,
@@ -87,6 +100,7 @@ def _row(call: Call, key: str) -> dict[str, Any]:
         "call": call.fields,
         "referring_site": _referring_site(call) if call.kind == "page" else None,
         "sum_of_products": _sum_of(properties.get("products")) if "refund" in key else None,
+        "whole_order": _whole_order(properties) if "refund" in key else None,
     }
 
 
@@ -105,7 +119,10 @@ def _rounded(value: Any) -> Any:
 def _fewer_decimals(number: WrittenNumber) -> WrittenNumber:
     if len(number.digits) <= DECIMALS_MAX + 2 and "e" not in number.digits.lower():
         return number
-    exact = Decimal(number.digits)
+    try:
+        exact = Decimal(number.digits)
+    except ArithmeticError:  # 1e-99999999999999999999
+        return number
     exponent = exact.as_tuple().exponent
     if (
         not isinstance(exponent, int)
@@ -131,11 +148,27 @@ def _sum_of(products: Any) -> str | None:
 
 
 def _number(product: Any, name: str) -> Decimal | None:
-    found = product.get(name) if isinstance(product, dict) else None
-    if type(found) is not int and not isinstance(found, WrittenNumber):
+    """A number of a product, which may be written as a text."""
+    try:
+        number = Decimal(NumberForm().decimal(product[name]))
+    except (LookupError, TypeError, Unfit, ArithmeticError):
         return None
-    number = Decimal(found.digits if isinstance(found, WrittenNumber) else found)
     return number if abs(number.adjusted()) <= MAGNITUDE_MAX else None
+
+
+def _whole_order(properties: dict[str, Any]) -> Any:
+    """The order, where nothing but the order is told of a refund: no amount, and no product.
+
+    What is told and cannot be read is not nothing: it must not become all.
+    """
+    for name, value in properties.items():
+        if value not in (None, "", [], {}) and _SAYS_HOW_MUCH.fullmatch(_snake(name)):
+            return None
+    return properties.get("order_id") or properties.get("orderId")
+
+
+def _snake(name: str) -> str:
+    return re.sub("(?<=[a-z])(?=[A-Z])", "_", name).casefold()
 
 
 def _referring_site(call: Call) -> str | None:

@@ -4,6 +4,7 @@ import http.client
 import re
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
@@ -19,7 +20,11 @@ CERTIFICATES_MAX = 32
 Fetch = Callable[[str], bytes]
 """Gets what stands at an address that was allowed. Raises OSError."""
 
-_HOST = re.compile(r"sns\.[a-z0-9-]{3,30}\.amazonaws\.com(?:\.cn)?")
+FETCH_EVERY_SECONDS = 1.0
+"""How often a certificate that is not known is fetched: anybody may name one."""
+
+_HOST = re.compile(r"sns\.[a-z]{2}(?:-[a-z]{2,20}){1,3}-[0-9]{1,2}\.amazonaws\.com(?:\.cn)?")
+"""`sns.` before a region. Before another name it may be somebody's bucket of that name."""
 
 
 class CertificateUnfit(ValueError):
@@ -72,23 +77,31 @@ def fetch(url: str) -> bytes:
 class Certificates:
     """The public keys of certificates by their address, fetched once each and remembered.
 
-    With a certificate of its own it fetches none, whatever the address.
+    The one that was not used for longest is forgotten first. With a certificate of its own it
+    fetches none, whatever the address.
     """
 
-    def __init__(self, get: Fetch = fetch, pinned: bytes | None = None) -> None:
-        """Raises CertificateUnfit when the pinned certificate (PEM) cannot be read."""
+    def __init__(
+        self,
+        get: Fetch = fetch,
+        pinned: bytes | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`clock` gives seconds. Raises CertificateUnfit when the pinned one cannot be read."""
         self.get = get
         self._pinned = None if pinned is None else certificate_of(pinned)
         self._known: dict[str, x509.Certificate] = {}
         self._lock = threading.Lock()
+        self._clock = clock
+        self._next_fetch = clock()
 
     def key_at(self, url: str, now: int) -> RSAPublicKey:
         """The public key of the certificate at an address; `now` in microseconds.
 
         Raises CertificateUnfit for an address, a certificate or a time that will not do, and
-        OSError where it cannot be fetched.
+        OSError where it cannot be fetched, or another one was a moment ago.
         """
-        certificate = self._pinned or self._known.get(url) or self._fetched(url)
+        certificate = self._pinned or self._remembered(url) or self._fetched(url)
         moment = datetime.fromtimestamp(now / 1_000_000, UTC)
         if not certificate.not_valid_before_utc <= moment <= certificate.not_valid_after_utc:
             raise CertificateUnfit("the certificate is not valid at this time")
@@ -97,9 +110,20 @@ class Certificates:
             raise CertificateUnfit("the certificate has no RSA key")
         return key
 
+    def _remembered(self, url: str) -> x509.Certificate | None:
+        with self._lock:
+            certificate = self._known.pop(url, None)
+            if certificate is not None:
+                self._known[url] = certificate
+        return certificate
+
     def _fetched(self, url: str) -> x509.Certificate:
-        if not is_of_amazon(url) or not urlsplit(url).path.endswith(".pem"):
+        if not is_of_amazon(url) or not url.endswith(".pem") or any(c in url for c in "?#"):
             raise CertificateUnfit("the address of the certificate is not one of Amazon SNS")
+        with self._lock:
+            if self._clock() < self._next_fetch:
+                raise OSError("another certificate was fetched a moment ago")
+            self._next_fetch = self._clock() + FETCH_EVERY_SECONDS
         certificate = certificate_of(self.get(url))
         with self._lock:
             while len(self._known) >= CERTIFICATES_MAX:

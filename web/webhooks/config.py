@@ -44,6 +44,8 @@ def load_webhooks(
     `public_url` is where vendors reach the server: some sign it. `get` fetches certificates.
     """
     top = read_mapping_file(path)
+    if not top.has("webhook"):
+        top.finish()
     tables = top.take("webhook")
     if not isinstance(tables, list) or not 1 <= len(tables) <= WEBHOOKS_MAX:
         top.refuse(f"expected 1 to {WEBHOOKS_MAX} tables [[webhook]]", "webhook")

@@ -1,6 +1,5 @@
 """Connectors: one TOML file for each system that sends webhooks, checked when it is loaded."""
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
@@ -9,19 +8,27 @@ from typing import Any
 
 from ledger.conversions import Unfit
 from ledger.mapping import Mapping, mapping_in
-from ledger.mapping_file import MappingInvalid, Section, nearest, read_mapping_file
+from ledger.mapping_file import (
+    MappingInvalid,
+    Section,
+    nearest,
+    read_mapping_file,
+    refuse_file_of_webhooks,
+)
 from ledger.mapping_values import Column, Expression, Scope, column_of, expression_of
 from web.webhooks.delivery import Delivery
 from web.webhooks.handshakes import Answered, Handshake, handshakes_in
 from web.webhooks.payload import (
-    DIGEST_CHARACTERS,
     FORMS,
     HEADERS,
+    KEYED,
     QUERY,
     RESERVED,
     PayloadForm,
+    digest_of,
 )
-from web.webhooks.schemes import Scheme, SharedSecret
+from web.webhooks.proofs import Hmac
+from web.webhooks.schemes import Scheme, SharedSecret, Signature
 from web.webhooks.signature_table import schemes_in
 from web.webhooks.sns import Sns
 
@@ -39,7 +46,7 @@ class DeliveryId:
     column: Column | None = None
     expression: Expression | None = None
 
-    def of(self, delivery: Delivery, document: Any) -> str | None:
+    def of(self, delivery: Delivery, document: Any, content_key: bytes) -> str | None:
         """The id; None where the delivery lacks what the connector names."""
         if self.header:
             found: Any = delivery.header(self.header)
@@ -48,7 +55,7 @@ class DeliveryId:
         elif self.column is not None or self.expression is not None:
             found = self._in_document(document)
         else:
-            found = hashlib.sha256(delivery.body).hexdigest()[:DIGEST_CHARACTERS]
+            found = digest_of(delivery.body, content_key)
         if isinstance(found, int) and not isinstance(found, bool):
             found = str(found)
         return found[:ID_CHARACTERS_MAX] if isinstance(found, str) and found else None
@@ -80,11 +87,6 @@ class Connector:
     mapping: Mapping
 
     @property
-    def needs_url(self) -> bool:
-        """Whether a server has to know its public address to check signatures."""
-        return any(scheme.needs_url for scheme in self.schemes)
-
-    @property
     def types(self) -> tuple[str, ...]:
         """The types of touchpoint that it gives, in the order of the file."""
         return tuple(dict.fromkeys(table.type for table in self.mapping.tables))
@@ -97,6 +99,7 @@ def load_connector(path: Path) -> Connector:
 
 def connector_in(top: Section, name: str) -> Connector:
     """The connector that a TOML document describes. Raises MappingInvalid."""
+    refuse_file_of_webhooks(top)
     title = top.required_text("title", '"Stripe", as people call the vendor')
     link = top.required_text("link", '"https://…", where the vendor describes its webhooks')
     source = top.required_text("source", '"stripe", the name of what these touchpoints come from')
@@ -122,7 +125,26 @@ def connector_in(top: Section, name: str) -> Connector:
     visits = any(handshake.visit is not None for handshake in connector.handshakes)
     if visits and not any(isinstance(scheme, Sns) for scheme in schemes):
         top.refuse("visit is for the scheme sns alone, whose addresses are known", "handshake")
+    if any(handshake.signs_for_anybody for handshake in connector.handshakes):
+        _check_apart(top, connector)
     return connector
+
+
+def _check_apart(top: Section, connector: Connector) -> None:
+    """Refuse a handshake by which anybody would get the signature of a delivery of his own.
+
+    A challenge that is answered with the secret is one word, which no object of JSON is.
+    """
+    for scheme in connector.schemes:
+        if not isinstance(scheme, Signature) or not isinstance(scheme.proof, Hmac):
+            continue
+        is_json = "body" in scheme.signed.names and connector.payload.form == "json"
+        if not is_json and not scheme.signed.is_never_one_word:
+            top.refuse(
+                "whoever asks by GET would be told the signature of a delivery: what is signed "
+                "needs a {body} of JSON, {url} or a character such as a full stop",
+                "handshake",
+            )
 
 
 def _answer(top: Section) -> Answered | None:
@@ -168,6 +190,7 @@ def _payload(top: Section, schemes: tuple[Scheme, ...]) -> PayloadForm:
         embedded=section.texts("embedded"),
         pseudo=section.texts("pseudo"),
         uppercase=section.texts("uppercase"),
+        keyed=section.texts("keyed"),
         items=_items(section),
         headers=tuple(name.lower() for name in section.texts("headers")),
         query=section.texts("query"),
@@ -209,20 +232,20 @@ def _delivery_id(top: Section) -> DeliveryId:
 
 
 def _check_declared(top: Section, mapping: Mapping, payload: PayloadForm) -> None:
-    """Refuse a mapping that reads headers or parameters which no row is given."""
-    declared = {HEADERS: payload.headers, QUERY: payload.query}
+    """Refuse a mapping that reads headers, parameters or digests which no row is given."""
+    declared = {HEADERS: payload.headers, QUERY: payload.query, KEYED: payload.keyed}
+    keys = {HEADERS: "headers", QUERY: "query", KEYED: "keyed"}
     for table in mapping.tables:
         for path, column in table.columns():
             kind, _, name = column.partition(".")
             if name and kind in declared and name not in declared[kind]:
                 where = ", ".join(part for part in (table.label, path) if part)
-                key = "headers" if kind == HEADERS else "query"
                 raise MappingInvalid(
                     top.file,
                     where,
-                    f'"{name}" is not in {key} of [payload]'
-                    f"{nearest(name, declared[kind]) if declared[kind] else ''} "
-                    "(names of headers are written in lower case here)",
+                    f'"{name}" is not in {keys[kind]} of [payload]'
+                    f"{nearest(name, declared[kind]) if declared[kind] else ''}"
+                    f"{' (names of headers are written in lower case here)' * (kind == HEADERS)}",
                 )
 
 
@@ -235,6 +258,25 @@ def shipped() -> Iterator[str]:
 def shipped_path(name: str) -> Path | None:
     """The file of a connector that comes with Touchstone; None where there is no such one."""
     return _folder() / f"{name}{ENDING}" if name in shipped() else None
+
+
+def path_meant(written: str) -> Path:
+    """The file of a path, or of the name of a connector that comes with Touchstone.
+
+    Raises MappingInvalid for what can only be such a name, and is none.
+    """
+    path = Path(written)
+    if path.name != written or path.suffix or path.exists():
+        return path
+    found = shipped_path(written)
+    if found is None:
+        raise MappingInvalid("", "", f"{unknown(written)}, or give the path of a file")
+    return found
+
+
+def unknown(name: str) -> str:
+    """That there is no such connector, with those that there are."""
+    return f"there is no connector {name}{nearest(name, shipped())}"
 
 
 def _folder() -> Path:

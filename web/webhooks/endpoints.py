@@ -6,6 +6,7 @@ from starlette.responses import Response
 
 from ledger.access import Access
 from ledger.ledger import Ledger
+from ledger.log import Quarantined
 from ledger.quarantine import Item
 from web.bodies import body_of
 from web.endpoint import Answer, Endpoint, Parameter, path_value
@@ -35,7 +36,7 @@ async def post_webhook(request: Request) -> Response:
     """Take in what an authentic delivery holds, and answer once it is durable."""
     service = service_of(request)
     webhook = _named(service, request)
-    delivery = _delivery(service, request, await body_of(request))
+    delivery = _delivery(service, request, await body_of(request, known=False))
     try:
         found = await service.in_thread(_received, service, webhook, delivery)
     except Unauthentic as refused:
@@ -47,6 +48,9 @@ async def post_webhook(request: Request) -> Response:
     if isinstance(found, ToVisit):
         return await _visited(service, webhook, found)
     taken = await service.take_in(_access(webhook), found, DOOR)
+    for outcome in taken.outcomes:
+        if isinstance(outcome, Quarantined):
+            service.refusals.kept(webhook.name, outcome.refused.reason, outcome.entry)
     wanted = webhook.connector.answer
     return batch_answer(taken) if wanted is None else _plain_answer(wanted)
 
@@ -57,7 +61,7 @@ def _received(
     """What an authentic delivery brings. Others than the vendor do not use up its rate."""
     check(webhook, delivery)
     service.tokens.count(_access(webhook))
-    return brought(webhook, delivery)
+    return brought(webhook, delivery, service.ledger.vault.content_key())
 
 
 def _access(webhook: Webhook, whose: str = "") -> Access:
@@ -152,7 +156,9 @@ ENDPOINTS = (
                 says="What became of it; what has no touchpoint is in quarantine.",
                 schema=RECEIPT_WITH_ITEMS,
             ),
-            401: Answer(says="The signature is missing, wrong, stale or from the future."),
+            401: Answer(
+                says="The signature is missing or wrong, or its time unreadable or not of now."
+            ),
             404: Answer(says="There is no webhook of this name."),
             429: Answer(says="It has come too often: try again."),
         },

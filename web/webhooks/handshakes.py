@@ -2,6 +2,7 @@
 
 import base64
 import hmac
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +13,16 @@ from ledger.conversions import Unfit
 from ledger.mapping_file import Section
 from ledger.mapping_values import Expression, Scope, expression_of
 from web.webhooks.delivery import Delivery
-from web.webhooks.schemes import check_secret
+from web.webhooks.schemes import Unauthentic, check_secret
 
 HANDSHAKES_MAX = 5
 CHALLENGE_CHARACTERS_MAX = 1_000
-HOLES = ("{challenge}", "{hmac_hex}", "{hmac_base64}")
+CHALLENGE = "challenge_unfit"
+"""The code of a challenge that is not answered with the secret, since it could be a delivery."""
+
+_MADE_WITH_THE_SECRET = ("{hmac_hex}", "{hmac_base64}")
+_CHALLENGE_TO_SIGN = re.compile(r"[A-Za-z0-9_-]{1,200}")
+_WORD_OF_JSON = re.compile(r"-?[0-9]+([eE]-?[0-9]+)?|true|false|null")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,14 @@ class Handshake:
     visit: Expression | None = None
     answer: dict[str, str] | None = None
 
+    @property
+    def signs_for_anybody(self) -> bool:
+        """Whether who asks by GET is answered with what the secret makes of the challenge."""
+        texts = (self.answer or {}).values()
+        return self.method == "GET" and any(
+            hole in text for hole in _MADE_WITH_THE_SECRET for text in texts
+        )
+
     def answered(self, challenge: str, key: bytes | None) -> Answered:
         """The answer to a challenge; `key` is for answers that are made with the secret."""
         if self.answer is None:
@@ -74,9 +88,20 @@ def answer_to_get(
         if handshake.token:
             check_secret((delivery.query(handshake.token) or "").encode(), tokens)
         challenge = delivery.query(handshake.challenge) if handshake.challenge else ""
+        if handshake.signs_for_anybody and challenge is not None:
+            _check_challenge(challenge)
         if challenge is not None and len(challenge) <= CHALLENGE_CHARACTERS_MAX:
             return handshake.answered(challenge, key)
     return None
+
+
+def _check_challenge(challenge: str) -> None:
+    """Raises Unauthentic for a challenge that could be what a delivery is signed over.
+
+    Vendors sign with the same key, so that the answer would be the signature of a forged one.
+    """
+    if not _CHALLENGE_TO_SIGN.fullmatch(challenge) or _WORD_OF_JSON.fullmatch(challenge):
+        raise Unauthentic(CHALLENGE, "the challenge is not made of letters, digits, - and _ alone")
 
 
 def answer_to_post(

@@ -1,6 +1,6 @@
 """What a delivery carries: its body read into a document, and the document cut into rows."""
 
-import hashlib
+import hmac
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from ledger.conversions import Unfit
-from ledger.mapping_values import Expression, Scope
+from ledger.mapping_values import Expression, Scope, column_of
 from ledger.rows import WrittenNumber, json_value
 from web.webhooks.delivery import Delivery
 
@@ -22,9 +22,12 @@ DEPTH_MAX = 64
 DIGEST_CHARACTERS = 32
 
 HEADERS, QUERY, DELIVERY_ID, RECEIVED = "_headers", "_query", "_delivery", "_received"
-PARENT, DIGEST = "_parent", "_digest"
-RESERVED = (HEADERS, QUERY, DELIVERY_ID, RECEIVED, PARENT, DIGEST)
+PARENT, DIGEST, KEYED = "_parent", "_digest", "_keyed"
+RESERVED = (HEADERS, QUERY, DELIVERY_ID, RECEIVED, PARENT, DIGEST, KEYED)
 """Names in a row for what is beside the payload."""
+
+TRIAL_KEY = b"no ledger"
+"""Stands for the key of a ledger where a connector is tried without one."""
 
 Document = Any
 """What a body holds: plain values of JSON, whose fractions remember their digits."""
@@ -39,7 +42,8 @@ class PayloadForm:
     """How bodies are read, as the [payload] table of a connector says it.
 
     `embedded` and `pseudo` name texts that hold JSON, or `{name:value}`, themselves, `uppercase`
-    those that are put in capitals (codes of currencies). `items` are the steps that lead to the
+    those that are put in capitals (codes of currencies), `keyed` those whose digests a row is
+    given: ids in which an address or number can be read. `items` are the steps that lead to the
     rows. `headers` and `query` are what a row is given of those (names of headers in lower case),
     `volatile` what differs when the same is sent again. `hidden` names what is never kept:
     secrets that vendors put into the body.
@@ -49,6 +53,7 @@ class PayloadForm:
     embedded: tuple[str, ...] = ()
     pseudo: tuple[str, ...] = ()
     uppercase: tuple[str, ...] = ()
+    keyed: tuple[str, ...] = ()
     items: tuple[Expression, ...] = ()
     headers: tuple[str, ...] = ()
     query: tuple[str, ...] = ()
@@ -62,9 +67,7 @@ class PayloadForm:
             found = form_value(delivery.body) if as_form else json_value(delivery.body)
         except ValueError as error:
             raise PayloadUnreadable(str(error)) from None
-        for column in self.hidden:
-            for holder, name in _holders(found, column):
-                del holder[name]
+        self._hide(found)
         for column in self.embedded:
             _change_texts(found, column, _json_in)
         for column in self.pseudo:
@@ -75,10 +78,30 @@ class PayloadForm:
             raise PayloadUnreadable(f"nested deeper than {DEPTH_MAX} levels")
         return found
 
-    def rows(self, document: Document, beside: dict[str, Any]) -> list[dict[str, Any]]:
+    def without_secrets(self, body: bytes) -> bytes | None:
+        """A body that is kept as it came, but for what is `hidden`; None where it cannot be told
+        which part of it that is."""
+        if not self.hidden:
+            return body
+        try:
+            found = json_value(body)
+            self._hide(found)
+            return written_json(found)
+        except (ValueError, TypeError, RecursionError):
+            return None
+
+    def _hide(self, document: Document) -> None:
+        for column in self.hidden:
+            for holder, name in list(_holders(document, column)):
+                del holder[name]
+
+    def rows(
+        self, document: Document, beside: dict[str, Any], content_key: bytes
+    ) -> list[dict[str, Any]]:
         """The objects that touchpoints are made of, each with what is beside the payload.
 
         Without `items` it is the document, or each element of a document that is a list.
+        `content_key` is the ledger's, for digests by which nobody else can check a guess.
         Raises PayloadUnreadable.
         """
         found = document if isinstance(document, list) else [document]
@@ -89,13 +112,37 @@ class PayloadForm:
                 break
         if len(rows) > ROWS_MAX:
             raise PayloadUnreadable(f"more than {ROWS_MAX:,} items")
-        return [row | beside | {DIGEST: self.digest(row)} for row in rows]
+        return [
+            row | beside | {DIGEST: self.digest(row, content_key)} | self.digests(row, content_key)
+            for row in rows
+        ]
 
-    def digest(self, row: Mapping[str, Any]) -> str:
+    def digests(self, row: Mapping[str, Any], content_key: bytes) -> dict[str, Any]:
+        """The digests of the columns that are `keyed`, for the row to have beside the payload."""
+        found = {name: _text_at(row, name) for name in self.keyed}
+        made = {n: digest_of(text.encode(), content_key) for n, text in found.items() if text}
+        return {KEYED: made} if made else {}
+
+    def digest(self, row: Mapping[str, Any], content_key: bytes) -> str:
         """What tells the content of a row from that of others, without what a retry changes."""
         kept = {k: v for k, v in row.items() if k not in self.volatile and k not in RESERVED}
-        text = written_json(kept, sort_keys=True)
-        return hashlib.sha256(text).hexdigest()[:DIGEST_CHARACTERS]
+        return digest_of(written_json(kept, sort_keys=True), content_key)
+
+
+def digest_of(content: bytes, content_key: bytes) -> str:
+    """A name for this content, by which only who has the key can tell whether a guess is right."""
+    return hmac.digest(content_key, content, "sha256").hex()[:DIGEST_CHARACTERS]
+
+
+def _text_at(row: Mapping[str, Any], column: str) -> str:
+    """A text or whole number of a row as text; empty where there is none."""
+    try:
+        found = column_of(row, column)
+    except (KeyError, TypeError):
+        return ""
+    if isinstance(found, int) and not isinstance(found, bool):
+        return str(found)
+    return found if isinstance(found, str) else ""
 
 
 def _deeper_than(levels: int, value: Any) -> bool:
@@ -191,14 +238,18 @@ def _change_texts(document: Document, column: str, change: Callable[[str], Any])
             holder[name] = change(holder[name])
 
 
-_PSEUDO = re.compile(r"\s*([^{}:,]+):\s*(?:(\{)|([^{},]*))")
+PSEUDO_CHARACTERS_MAX = 10_000
+"""How long a text may be that is read so."""
+_PSEUDO = re.compile(r"([^{}:,]+):\s*+(?:(\{)|([^{},]*))")
 
 
 def pseudo_json(text: str) -> Any:
     """What Freshdesk writes: `{ticket_action:created}`, `{status:{from:2,to:4}}`.
 
-    Gives the text itself where it is of another form.
+    Gives the text itself where it is of another form, or longer than PSEUDO_CHARACTERS_MAX.
     """
+    if len(text) > PSEUDO_CHARACTERS_MAX:
+        return text
     found, end = _pseudo_object(text, 0, 0)
     return found if found is not None and end == len(text.rstrip()) else text
 

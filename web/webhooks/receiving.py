@@ -26,10 +26,11 @@ from web.webhooks.payload import (
     HEADERS,
     QUERY,
     RECEIVED,
+    TRIAL_KEY,
     PayloadUnreadable,
     written_json,
 )
-from web.webhooks.schemes import MISSING, Scheme, SharedSecret, Unauthentic, text_of_column
+from web.webhooks.schemes import MISSING, Scheme, SharedSecret, Unauthentic
 
 DOOR = "webhook"
 UNMAPPED = "unmapped"
@@ -83,14 +84,13 @@ def answer(webhook: Webhook, delivery: Delivery) -> Answered | None:
     return answer_to_get(webhook.connector.handshakes, delivery, webhook.tokens, webhook.key)
 
 
-def receive(webhook: Webhook, delivery: Delivery) -> list[Item] | Answered | ToVisit:
-    """What is to be taken in of a delivery, or how a handshake goes on. Raises Unauthentic."""
-    check(webhook, delivery)
-    return brought(webhook, delivery)
+def brought(
+    webhook: Webhook, delivery: Delivery, content_key: bytes
+) -> list[Item] | Answered | ToVisit:
+    """What is to be taken in of a delivery that was checked, or how a handshake goes on.
 
-
-def brought(webhook: Webhook, delivery: Delivery) -> list[Item] | Answered | ToVisit:
-    """The same of a delivery that has been checked."""
+    `content_key` is the ledger's, for ids that are made of content.
+    """
     context = {
         "connector": webhook.connector.name,
         "webhook": webhook.name,
@@ -106,47 +106,56 @@ def brought(webhook: Webhook, delivery: Delivery) -> list[Item] | Answered | ToV
     handshake = answer_to_post(webhook.connector.handshakes, document, webhook.key)
     if handshake is not None:
         return handshake
-    return list(_items(webhook.connector, delivery, document, context))
+    return list(_items(webhook.connector, delivery, document, context, content_key))
 
 
 def translated(connector: Connector, delivery: Delivery, source: str) -> list[Item]:
-    """What a delivery gives whose signature nobody asks for: to try a connector, or again."""
+    """What a delivery gives whose signature nobody asks for: to try a connector.
+
+    Ids that are made of content are others than in a ledger, which has a key for them.
+    """
     context = {"connector": connector.name, "source": source, "received": rfc3339(delivery.at)}
-    return _translated(connector, delivery, context)
+    return _translated(connector, delivery, context, TRIAL_KEY)
 
 
-def again(received: Received, reason: str, connector: Connector) -> list[Item]:
-    """What something in quarantine gives by a (mended) connector."""
+def again(received: Received, reason: str, connector: Connector, content_key: bytes) -> list[Item]:
+    """What something in quarantine gives by a (mended) connector; `content_key` is the ledger's."""
     context = dict(received.context)
     raw = b"".join(received.parts())
     if reason == PAYLOAD:
-        return _again_whole(raw, received, connector, context)
+        return _again_whole(raw, received, connector, context, content_key)
     row = json_value(raw)
-    row[RECEIVED] = context["received"]
+    row |= {RECEIVED: context["received"]} | connector.payload.digests(row, content_key)
     return list(_of_row(connector, row, context))
 
 
 def _again_whole(
-    raw: bytes, received: Received, connector: Connector, context: dict[str, Any]
+    raw: bytes,
+    received: Received,
+    connector: Connector,
+    context: dict[str, Any],
+    content_key: bytes,
 ) -> list[Item]:
     headers = {name: (value or b"").decode("latin-1") for name, value in received.headers}
     url = f"?{headers.get(_QUERY, '')}"
     delivery = Delivery(method="POST", url=url, headers=headers, body=raw, at=0)
-    return _translated(connector, delivery, context)
+    return _translated(connector, delivery, context, content_key)
 
 
-def _translated(connector: Connector, delivery: Delivery, context: dict[str, Any]) -> list[Item]:
+def _translated(
+    connector: Connector, delivery: Delivery, context: dict[str, Any], content_key: bytes
+) -> list[Item]:
     try:
         document = connector.payload.document(delivery)
     except PayloadUnreadable as unreadable:
         return [_whole(connector, delivery, context, unreadable)]
-    return list(_items(connector, delivery, document, context))
+    return list(_items(connector, delivery, document, context, content_key))
 
 
 def _whole(
     connector: Connector, delivery: Delivery, context: dict[str, Any], why: PayloadUnreadable
 ) -> Item:
-    """The body as it came, with the headers that say what it is."""
+    """The body as it came, without a secret in it, with the headers that say what it is."""
     named = ("content-type", connector.delivery_id.header.lower(), *connector.payload.headers)
     headers = [
         (n, delivery.headers[n].encode("latin-1", "replace"))
@@ -156,18 +165,22 @@ def _whole(
     query = [(n, v) for n, v in delivery.queries() if n in connector.payload.query]
     if query:
         headers.append((_QUERY, urlencode(query).encode()))
-    body = delivery.body
-    for column in connector.payload.hidden:
-        if secret := text_of_column(body, column):
-            body = body.replace(secret.encode(), b"")
-    return Received(body, DOOR, context, headers=headers), Refused(PAYLOAD, "", str(why))
+    body = connector.payload.without_secrets(delivery.body)
+    told = str(why)
+    if body is None:
+        told += f"; of its {len(delivery.body):,} bytes none is kept, since a secret is among them"
+    return Received(body or b"", DOOR, context, headers=headers), Refused(PAYLOAD, "", told)
 
 
 def _items(
-    connector: Connector, delivery: Delivery, document: Any, context: dict[str, Any]
+    connector: Connector,
+    delivery: Delivery,
+    document: Any,
+    context: dict[str, Any],
+    content_key: bytes,
 ) -> Iterator[Item]:
     payload = connector.payload
-    named = connector.delivery_id.of(delivery, document)
+    named = connector.delivery_id.of(delivery, document, content_key)
     beside: dict[str, Any] = {
         HEADERS: {n: delivery.headers[n] for n in payload.headers if delivery.header(n)},
         QUERY: {n: found for n in payload.query if (found := delivery.query(n))},
@@ -177,7 +190,7 @@ def _items(
         beside[DELIVERY_ID] = named
         context = context | {"delivery": named}
     try:
-        rows = payload.rows(document, beside)
+        rows = payload.rows(document, beside, content_key)
     except PayloadUnreadable as unreadable:
         yield _whole(connector, delivery, context, unreadable)
         return

@@ -1,4 +1,4 @@
-"""Refusals in the log: whoever forges deliveries does not fill it."""
+"""Refusals in the log: whoever forges deliveries, or sends what nothing takes, does not fill it."""
 
 import time
 from collections.abc import Callable
@@ -12,22 +12,30 @@ _log = structlog.get_logger("touchstone.serve")
 
 
 class Refusals:
-    """Logs deliveries that are not authentic; for the event loop alone.
+    """Logs deliveries that are not authentic, and what is not recorded of those that are; for
+    the event loop alone.
 
-    Of each webhook a line a second at most. It says how many others have come since the line
-    before it; the metrics have all of them, by their reason.
+    Of each webhook a line a second of either at most. It says how many others have come since the
+    line before it; the metrics have all of them.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._told: dict[str, tuple[float, int]] = {}
+        self._told: dict[tuple[str, str], tuple[float, int]] = {}
 
     def tell(self, webhook: str, code: str) -> None:
         """A delivery was refused; `webhook` is a configured one, so that there are only so many."""
-        quiet_until, others = self._told.get(webhook, (float("-inf"), 0))
+        self._tell("webhook refused", webhook, {"code": code})
+
+    def kept(self, webhook: str, code: str, entry: int) -> None:
+        """An item of an authentic delivery is in quarantine, as this entry, or in conflict."""
+        self._tell("webhook item in quarantine", webhook, {"code": code, "entry": entry})
+
+    def _tell(self, event: str, webhook: str, said: dict[str, str | int]) -> None:
+        quiet_until, others = self._told.get((event, webhook), (float("-inf"), 0))
         now = self._clock()
         if now < quiet_until:
-            self._told[webhook] = quiet_until, others + 1
+            self._told[event, webhook] = quiet_until, others + 1
             return
-        self._told[webhook] = now + QUIET_SECONDS, 0
-        _log.warning("webhook refused", webhook=webhook, code=code, others=others)
+        self._told[event, webhook] = now + QUIET_SECONDS, 0
+        _log.warning(event, webhook=webhook, **said, others=others)

@@ -19,7 +19,7 @@ SIGNATURES_MAX = 20
 """How many signatures of one header are tried; while keys rotate there are two."""
 
 MISSING, WRONG = "signature_missing", "signature_wrong"
-STALE, FUTURE = "signature_stale", "signature_from_future"
+STALE, FUTURE, UNREADABLE = "signature_stale", "signature_from_future", "signature_time"
 
 
 class Unauthentic(Exception):
@@ -91,7 +91,7 @@ class Timestamp:
                 raise ValueError
             return int(text) * {"seconds": 1_000_000, "milliseconds": 1_000}[self.unit]
         except (ValueError, OverflowError):
-            raise Unauthentic(STALE, "the timestamp cannot be read") from None
+            raise Unauthentic(UNREADABLE, "the timestamp cannot be read") from None
 
 
 def check_moment(moment: int, now: int, tolerance_seconds: int) -> None:

@@ -12,6 +12,7 @@ FORM_FIELDS_MAX = 2_000
 """How many fields a form may have."""
 
 _HEADER = "header."
+_WORD = re.compile(r"[A-Za-z0-9_-]*")
 _HOLE = re.compile(r"\{([^{}]*)\}")
 
 
@@ -29,6 +30,11 @@ class SignedText:
     def names(self) -> tuple[str, ...]:
         """The parts of the request that it is made of."""
         return self.parts[1::2]
+
+    @property
+    def is_never_one_word(self) -> bool:
+        """Whether it has other characters than letters, digits, - and _, whatever the request."""
+        return "url" in self.names or not _WORD.fullmatch("".join(self.parts[::2]))
 
     def of(self, delivery: Delivery, timestamp: str, secret: bytes = b"") -> bytes:
         """The bytes that were signed. Raises PartMissing."""

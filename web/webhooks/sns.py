@@ -17,7 +17,7 @@ from ledger.rows import json_value
 from web.webhooks.certificates import Certificates, CertificateUnfit
 from web.webhooks.delivery import Delivery
 from web.webhooks.proofs import SecretUnfit, decoded
-from web.webhooks.schemes import MISSING, STALE, WRONG, Unauthentic, check_moment
+from web.webhooks.schemes import MISSING, UNREADABLE, WRONG, Unauthentic, check_moment
 
 SNS_TOLERANCE_SECONDS = 3_600
 """Amazon signs a message once and sends it again for up to an hour with the same timestamp."""
@@ -132,4 +132,4 @@ def _moment(text: str) -> int:
             moment = moment.replace(tzinfo=UTC)
         return int(moment.timestamp() * 1_000_000)
     except (ValueError, OverflowError):
-        raise Unauthentic(STALE, "the timestamp cannot be read") from None
+        raise Unauthentic(UNREADABLE, "the timestamp cannot be read") from None

@@ -10,6 +10,7 @@ from web.segment.calls import touchpoints
 
 Call = dict[str, Any]
 
+KEY = bytes(32)
 STAMPED = "2026-01-05T10:00:00.000Z"
 RECEIVED = parse(
     b'{"specversion":"1.0","id":"1","source":"s","type":"event.tracked.v1",'
@@ -38,7 +39,7 @@ def track(event: str, /, **properties: Any) -> Call:
 
 def made(sent: Call, **delivery: Any) -> list[Call]:
     """The CloudEvents that a call becomes, each of which the door lets pass."""
-    given = Delivery(**{"source": "shop", "received_at": RECEIVED, **delivery})
+    given = Delivery(**{"source": "shop", "received_at": RECEIVED, "content_key": KEY, **delivery})
     found = touchpoints(json_value(json.dumps(sent).encode()), given)
     for raw in found:
         parse(raw)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.door import Refused
-from tests.web.segment.shapes import RECEIVED, STAMPED, Call, call, made, one, track
+from tests.web.segment.shapes import KEY, RECEIVED, STAMPED, Call, call, made, one, track
 from web.segment.call import KINDS, Delivery
 from web.segment.calls import touchpoints
 
@@ -95,6 +95,8 @@ def test_an_id_that_is_missing_is_made_of_what_a_retry_says_again() -> None:
     assert one({**sent, "sentAt": "2026-01-05T10:00:09Z", "writeKey": "x"})["id"] == first
     assert one({**sent, "properties": {"n": 2}})["id"] != first
     assert one({**sent, "timestamp": "2026-01-05T10:00:00.001Z"})["id"] != first
+    other = one(sent, content_key=b"k" * 32)["id"]
+    assert other != first, "who has not the key can try what was said, and know"
 
 
 def test_identify_describes_the_customer_and_links_what_he_did_before() -> None:
@@ -290,7 +292,9 @@ CALLS = st.builds(
 @settings(max_examples=80)
 @given(CALLS | st.dictionaries(st.text(), ANYTHING))
 def test_whatever_a_call_is_it_becomes_touchpoints_or_is_refused(sent: Call) -> None:
-    delivery = Delivery(source="shop", received_at=RECEIVED, sent_at=sent.get("sentAt"))
+    delivery = Delivery(
+        source="shop", content_key=KEY, received_at=RECEIVED, sent_at=sent.get("sentAt")
+    )
     with suppress(Refused):
         found = touchpoints(sent, delivery)
         assert 1 <= len(found) <= 2
@@ -304,6 +308,6 @@ def test_no_property_of_a_tracked_event_is_lost(event: str, properties: Call) ->
         (raw,) = touchpoints(
             {"type": "track", "userId": "1", "event": event, "timestamp": STAMPED,
              "properties": properties},
-            Delivery(source="shop", received_at=RECEIVED),
+            Delivery(source="shop", content_key=KEY, received_at=RECEIVED),
         )  # fmt: skip
         assert json.loads(raw)["data"].get("properties", {}) == properties

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ledger.rows import WrittenNumber
 from schemas.door import Refused
 from schemas.envelope import UNTOLD
 from schemas.fields import moment
 from tests.web.segment.shapes import RECEIVED
-from web.segment.clock import TOLERANCE, times_of
+from web.segment.clock import TOLERANCE, _of_delivery, _short, times_of
 
 AT = "2026-01-05T10:00:01Z"
 """RECEIVED, written."""
@@ -79,6 +80,14 @@ def test_a_time_that_is_none_is_refused(wrong: object) -> None:
     with pytest.raises(Refused) as refused:
         told({"timestamp": wrong})
     assert refused.value.path == "timestamp"
+
+
+def test_no_time_of_sending_is_kept_at_hand_that_is_long() -> None:
+    _of_delivery.cache_clear()
+    for sent_at in ("x" * 65, "y" * 65, 10**4000, 10**4001, WrittenNumber("1e300")):
+        assert told({"timestamp": AT}, sent_at) == (AT, AT)
+    assert _of_delivery.cache_info().currsize == 1
+    assert type(_short(WrittenNumber("0." + "1" * 10**6))) is float
 
 
 TIMES = st.datetimes(timezones=st.sampled_from([UTC]))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, given, settings
 
 from ledger.ledger import Ledger
@@ -15,7 +16,14 @@ from tests.ledger.sending import positions, waiting
 from tests.web.segment.shapes import Call, call, track
 from tests.web.segment.test_calls import ANYTHING, CALLS
 from tests.web.serving import Client, Running, basic, serving
-from web.segment.endpoints import BATCH_BYTES_MAX, BATCH_CALLS_MAX, CALL_BYTES_MAX, SHORT
+from web.segment.calls import touchpoints
+from web.segment.endpoints import (
+    BATCH_BYTES_MAX,
+    BATCH_CALLS_MAX,
+    CALL_BYTES_MAX,
+    CONTEXTS_BYTES_MAX,
+    SHORT,
+)
 from web.settings import Settings
 
 HISTORY = "archive"
@@ -82,6 +90,52 @@ def test_a_batch_is_answered_call_by_call_and_a_bad_one_spoils_nothing(
     assert {event.source for event in opened(ledger)} == {"shop"}
 
 
+def test_what_cannot_be_read_in_a_call_is_its_own(shop: Client, ledger: Ledger) -> None:
+    """Cut texts, numbers that nothing can hold, contexts, faults of ours: the others go on."""
+    good, half = (
+        json.dumps(nth(1)).encode(),
+        b'{"type":"track","userId":"1","messageId":"h","event":',
+    )
+    calls = [good, half + b'"a\\ud83d"}'] + [
+        half + b'"x","n":%b,"writeKey":"tst_live"}' % bad for bad in (b"1E400", b"7" * 5000, b"NaN")
+    ]
+    order = b'{"order_id":"A1","total":1e-99999999999999999999}'
+    calls.append(half.replace(b'"h"', b'"o"') + b'"Order Completed","properties":%b}' % order)
+    raw = b'{"batch":[%b],"sentAt":1E400,"context":{"a":"\\udc00"}}' % b",".join(calls)
+    reply = shop.post("/v1/batch", raw)
+    assert counts(reply.json()) == {"recorded": 3, "quarantined": 3}
+    assert [item["status"] for item in reply.json()["items"]][2:5] == ["quarantined"] * 3
+    found = opened(ledger)
+    assert [event.data.name for event in found] == ["Did", "a\ufffd", "Order Completed"]
+    assert found[0].data.extra["context"] == {"a": "\ufffd"}
+    entries = waiting(ledger)
+    with ledger.store.cursor() as cursor:
+        kept = [ledger.quarantine.bytes_of(entry.entry, cursor) for entry in entries]
+    assert kept == [call.replace(b"tst_live", b"") for call in calls[2:5]]
+    single = shop.post("/v1/track", calls[2])
+    assert counts(single.json()) == {"quarantined": 1}
+    unread = shop.post("/v1/batch", b'{"batch":[%b],"context":{"a":1E400}}' % good)
+    assert (unread.status, unread.json()["path"]) == (400, "context")
+
+
+def test_a_fault_of_ours_is_that_of_one_call(
+    shop: Client, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(fields: Call, *rest: Any) -> list[bytes]:
+        if fields["event"] == "fails":
+            raise AttributeError("it quotes what came")
+        return touchpoints(fields, *rest)
+
+    monkeypatch.setattr("web.segment.endpoints.touchpoints", failing)
+    with structlog.testing.capture_logs() as logs:
+        reply = shop.post("/v1/batch", {"batch": [nth(1), nth(2, event="fails"), nth(3)]})
+    assert counts(reply.json()) == {"recorded": 2, "quarantined": 1}
+    assert [entry.reason for entry in waiting(ledger)] == ["fault"]
+    (told,) = (log for log in logs if log["event"] == "a call was not read")
+    assert told["error"] == "AttributeError"
+    assert "quotes" not in str(logs)
+
+
 def test_a_retry_is_a_duplicate_though_it_is_sent_at_another_time(
     shop: Client, ledger: Ledger
 ) -> None:
@@ -123,6 +177,11 @@ def test_the_secret_may_come_in_any_form_that_clients_have(running: Running) -> 
         for number, (headers, body) in enumerate(forms):
             sent = {"batch": [nth(number)], **body}
             assert counts(client.post("/v1/batch", sent, headers).json()) == {"recorded": 1}
+        proxied = {"Authorization": "Bearer eyJhbGciOi.of.a.proxy"}  # and the key in the body
+        through = client.post("/v1/batch", {"batch": [nth(98)], "writeKey": secret}, proxied)
+        assert counts(through.json()) == {"recorded": 1}
+        wrong = client.post("/v1/batch", {"batch": [nth(97)], "writeKey": "tst_wrong"}, proxied)
+        assert wrong.status == 401
         single = client.post("/v1/t", {**nth(99), "writeKey": secret})
         assert counts(single.json()) == {"recorded": 1}
         assert b"tst_" not in single.body
@@ -181,9 +240,14 @@ def test_what_is_no_json_is_kept_whole_and_answered_with_code_and_message(
     shop: Client, ledger: Ledger
 ) -> None:
     for number, (raw, code) in enumerate(
-        ((b'{"batch": [', "json_invalid"), (b"[1]", "object_type"), (b'{"batch": 1}', "list_type"))
+        (
+            (b'{"writeKey": "", "batch": [', "json_invalid"),
+            (b"[1]", "object_type"),
+            (b'{"batch": 1}', "list_type"),
+        )
     ):
-        reply = shop.post("/v1/batch", raw)
+        secret = f'"writeKey": "{shop.secret}"'.encode()
+        reply = shop.post("/v1/batch", raw.replace(b'"writeKey": ""', secret))
         problem = reply.json()
         assert (reply.status, problem["code"]) == (400, code)
         assert problem["message"]
@@ -206,6 +270,27 @@ def test_what_is_too_much_is_refused_before_it_is_read(shop: Client, ledger: Led
     assert shop.post("/v1/batch", {"batch": many}).status == 413
     assert positions(ledger) == []
     assert counts(shop.post("/v1/batch", {"batch": []}).json()) == {}
+    for size, calls in ((CALL_BYTES_MAX, 1), (CONTEXTS_BYTES_MAX // 600, 601)):
+        context = {"a": "x" * size}
+        reply = shop.post("/v1/batch", {"batch": [{}] * calls, "context": context})
+        assert (reply.status, reply.json()["code"]) == (413, "too_large")
+    many_more = f"[{','.join(['1e15'] * 6_000)}]"  # each of them becomes 1000000000000000.0
+    raw = json.dumps({"batch": [nth(1, properties={"n": [0]})], "context": {"n": [0]}})
+    (swollen,) = shop.post("/v1/batch", raw.replace("[0]", many_more)).json()["items"]
+    assert swollen["code"] == "too_large"
+
+
+def test_nobody_is_known_before_more_than_the_secret_is_read(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("web.segment.endpoints.batch", read)
+    with running.client(role=None) as client:
+        for headers in ({}, {"Authorization": "Bearer tst_wrong"}):
+            sent = {"batch": [nth(1)], "writeKey": "tst_wrong"}
+            assert client.post("/v1/batch", sent, headers).status == 401
 
 
 def test_a_batch_is_taken_that_is_larger_than_segment_allows(shop: Client) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.web.segment.shapes import call, one, track
+from tests.web.segment.shapes import KEY, call, one, track
 from web.segment.semantic import semantic_mapping
 
 EUR = "EUR"
@@ -199,6 +199,44 @@ def test_what_lacks_something_is_tracked_under_its_own_name(
 
 
 @pytest.mark.parametrize(
+    "told",
+    [
+        {"total": -10},
+        {"total": "€10"},
+        {"total": 10, "currency": "euro"},
+        {"total": False},
+        {"refundAmount": "10"},
+        {"amount": 10},
+        {"refund_total": "ten"},
+        {"products": [{"product_id": "P1"}]},
+        {"products": [{"product_id": "P1", "price": "ten", "quantity": 1}]},
+        {"products": "P1"},
+        {"product_id": "P1"},
+        {"lineItems": [{"id": 7}]},
+        {"partial": True},
+    ],
+)
+def test_a_refund_that_is_not_of_all_cancels_nothing(told: dict[str, Any]) -> None:
+    sent = track("Order Refunded", order_id="A1", **told)
+    assert one(sent)["data"] == {"name": "Order Refunded", "properties": sent["properties"]}
+
+
+@pytest.mark.parametrize("told", [{"total": None}, {"products": []}, {"reason": "late"}, {}])
+def test_a_refund_of_which_nothing_is_told_is_of_all(told: dict[str, Any]) -> None:
+    assert one(track("Order Refunded", orderId="A1", **told))["type"] == "order.cancelled.v1"
+
+
+def test_prices_may_be_texts_and_currencies_in_any_case() -> None:
+    bought = [{"price": "9.50", "quantity": "2"}, {"price": 3, "quantity": 1}]
+    for told in ({"products": bought}, {"total": "22"}):
+        data = one(track("Order Refunded", order_id="A1", currency="eur ", **told))["data"]
+        assert data["amount"] == eur("22")
+    order = one(track("Order Completed", order_id="A1", total=1, discount=1, currency="Eur"))
+    assert order["type"] == "order.completed.v1"
+    assert {order["data"][name]["currency"] for name in ("total", "discount")} == {EUR}
+
+
+@pytest.mark.parametrize(
     ("wrong", "spared"),
     [
         ({"products": [{"sku": "a", "price": 1}]}, "lines"),
@@ -265,7 +303,7 @@ def test_an_amount_has_the_digits_that_were_sent_but_for_those_of_floats(
     )
     fields = json_value(sent.encode())
     assert isinstance(fields["properties"]["total"], int | WrittenNumber)
-    (raw,) = touchpoints(fields, Delivery(source="shop", received_at=0))
+    (raw,) = touchpoints(fields, Delivery(source="shop", content_key=KEY, received_at=0))
     assert json.loads(raw)["data"]["total"]["amount"] == amount
 
 

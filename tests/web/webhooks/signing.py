@@ -20,14 +20,17 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.x509.oid import NameOID
 
+from ledger.quarantine import Item
 from tests.ledger.sending import NOW, SECOND
 from web.webhooks.config import load_webhooks
 from web.webhooks.connector import load_connector, shipped_path
 from web.webhooks.delivery import Delivery, headers_of
-from web.webhooks.receiving import Webhook
+from web.webhooks.handshakes import Answered, ToVisit
+from web.webhooks.receiving import Webhook, brought, check
 from web.webhooks.schemes import SharedSecret
 
 PUBLIC_URL = "https://crm.example.com"
+CONTENT_KEY = b"of a ledger"
 FORM = "application/x-www-form-urlencoded"
 CERTIFICATE_URL = "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-0a1b.pem"
 
@@ -67,6 +70,12 @@ class Pair:
 
     ours: str
     theirs: Any = field(repr=False)
+
+
+def receive(webhook: Webhook, delivery: Delivery) -> list[Item] | Answered | ToVisit:
+    """What the server takes in of a delivery. Raises Unauthentic."""
+    check(webhook, delivery)
+    return brought(webhook, delivery, CONTENT_KEY)
 
 
 Sign = Callable[[Sent, Pair], Sent]

@@ -36,6 +36,7 @@ def loaded(folder: Path, text: str, public_url: str | None = None) -> tuple[Webh
         ("webhook = 5", "webhook", "expected 1 to"),
         ("webhook = [5]", "webhook", "expected tables"),
         ("a = 1\n" + HEAD, "a", "unknown key"),
+        ("[[webhooks]]\n", "webhooks", "unknown key; did you mean webhook?"),
         (HEAD, "connector", "is missing"),
         ('[[webhook]]\npath = "../a"\n', "path", "expected letters"),
         (HEAD + 'connector = "strip"\n', "connector", "did you mean stripe?"),

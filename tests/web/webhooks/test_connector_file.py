@@ -1,12 +1,17 @@
 """A connector file: what is wrong in it is said with its place, and the reference is right."""
 
+import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from ledger.mapping_file import MappingInvalid
+from ledger.quarantine import Received
 from tests.house.sources import ROOT
+from tests.ledger.sending import SECOND
+from tests.web.webhooks.signing import Sent, configured, receive, text_secret
 from web.webhooks.connector import load_connector, shipped, shipped_path
 from web.webhooks.signature_table import SCHEMES
 
@@ -28,6 +33,7 @@ data = { name = "probe" }
     [
         ("", "title: is missing"),
         (HEAD, "signature: is missing"),
+        ("[[webhook]]\n", "for a file of `serve --webhooks`"),
         (HEAD + "signature = []\n", "signature: is missing"),
         (HEAD + '[signature]\nscheme = "hamc"\n', "signature, scheme: expected one of hmac"),
         (HEAD + '[signature]\nscheme = "hmac"\n', "signature: expected one of header, query"),
@@ -82,11 +88,33 @@ def test_all_that_is_shipped_can_be_loaded_and_says_where_it_is_from() -> None:
         assert connector.types
 
 
-def test_the_reference_names_every_key_and_its_example_works(tmp_path: Path) -> None:
+def _example(folder: Path) -> Path:
+    """The connector that the reference shows, as a file."""
     (example,) = re.findall(r"```toml\n(title.*?)```", REFERENCE, re.DOTALL)
-    path = tmp_path / "parcel.toml"
+    path = folder / "parcel.toml"
     path.write_text(example)
-    assert load_connector(path).types == ("event.tracked.v1",)
+    return path
+
+
+def test_what_the_reference_signs_by_hand_is_authentic(tmp_path: Path) -> None:
+    (recipe,) = re.findall(r"```sh\n(body=.*?)```", REFERENCE, re.DOTALL)
+    secret = text_secret("parcel")
+    printed = subprocess.run(
+        ["sh", "-euc", "curl() { printf '%s\\n' \"$@\"; }\n" + recipe],
+        env={**os.environ, "PARCEL_SECRET": secret.ours},
+        capture_output=True, check=True, text=True,
+    ).stdout.splitlines()  # fmt: skip
+    body = printed[printed.index("--data-binary") + 1].encode()
+    headers = dict(printed[n + 1].split(": ") for n, word in enumerate(printed) if word == "-H")
+    webhook = configured(tmp_path, _example(tmp_path), [secret])
+    at = int(headers["X-Parcel-Time"]) * SECOND
+    found = receive(webhook, Sent(body, headers=headers).received(at))
+    assert isinstance(found, list)
+    assert [isinstance(item, Received) for item in found] == [True]
+
+
+def test_the_reference_names_every_key_and_its_example_works(tmp_path: Path) -> None:
+    assert load_connector(_example(tmp_path)).types == ("event.tracked.v1",)
     for scheme in SCHEMES:
         assert f"| `{scheme}` |" in REFERENCE
     code = "".join(

@@ -3,12 +3,15 @@
 import base64
 import hmac
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 
-from tests.web.webhooks.signing import Sent, configured, text_secret
-from web.webhooks.handshakes import Answered
-from web.webhooks.receiving import answer, receive
+from ledger.mapping_file import MappingInvalid
+from tests.web.webhooks.signing import Sent, configured, receive, text_secret
+from web.webhooks.connector import load_connector
+from web.webhooks.handshakes import CHALLENGE, Answered
+from web.webhooks.receiving import answer
 from web.webhooks.schemes import Unauthentic
 
 OURS = text_secret("ours")
@@ -57,10 +60,56 @@ answer = { response_token = "sha256={hmac_base64}" }
     assert found == Answered(
         b'{"response_token":"sha256=' + made.encode() + b'"}', "application/json"
     )
-    long = "a" * 1_001
-    for query in ("", f"?crc_token={long}"):
-        asked = Sent(b"", method="GET", url=f"https://x/{query}")
-        assert answer(webhook, asked.received()) is None
+    assert answer(webhook, Sent(b"", method="GET", url="https://x/").received()) is None
+
+
+HASHED = """
+[[handshake]]
+method = "GET"
+challenge = "crc"
+answer = { response_token = "sha256={hmac_hex}" }
+"""
+
+
+@pytest.mark.parametrize(
+    "challenge",
+    ['{"id":"forged"}', "[]", "12", "-1e5", "true", "a=1", "a b", "é", "٣a", "a\n", "a" * 201],
+)
+def test_nobody_gets_a_delivery_signed_by_asking(challenge: str, tmp_path: Path) -> None:
+    """The vendor signs bodies with the key that challenges are answered with."""
+    signed = '[signature]\nscheme = "hmac"\nheader = "X-Sign"\n'
+    webhook = configured(tmp_path, probe(tmp_path, signed + HASHED), [OURS])
+    fit, unfit = (
+        Sent(b"", method="GET", url=f"https://x/?{urlencode({'crc': text})}")
+        for text in ("MTg5ZjE0-_ZTc", challenge)
+    )
+    assert isinstance(answer(webhook, fit.received()), Answered)
+    with pytest.raises(Unauthentic) as refused:
+        answer(webhook, unfit.received())
+    assert refused.value.code == CHALLENGE
+
+
+@pytest.mark.parametrize(
+    ("signature", "payload", "is_safe"),
+    [
+        ("", "", True),
+        ("", 'payload = { form = "either" }', False),
+        ('signed = "{form}"', 'payload = { form = "form" }', False),
+        ('signed = "{url}{form}"', 'payload = { form = "form" }', True),
+        ('signed = "v0:{form}"', 'payload = { form = "form" }', True),
+        ('signed = "{header.X-Hash}"\nbody_hash = { header = "X-Hash" }', "", False),
+    ],
+)
+def test_a_connector_that_would_sign_for_anybody_is_refused(
+    signature: str, payload: str, is_safe: bool, tmp_path: Path
+) -> None:
+    signed = f'{payload}\n[signature]\nscheme = "hmac"\nheader = "X-Sign"\n{signature}\n'
+    path = tmp_path / probe(tmp_path, signed + HASHED)
+    if is_safe:
+        load_connector(path)
+    else:
+        with pytest.raises(MappingInvalid, match="whoever asks by GET"):
+            load_connector(path)
 
 
 def test_a_payload_may_ask_for_its_challenge_back(tmp_path: Path) -> None:

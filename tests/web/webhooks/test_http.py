@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 from ledger.ledger import Ledger
 from ledger.quarantine import WAITING
 from ledger.retrying import retry
+from schemas.replay import decode
 from tests.ledger.sending import SECOND, positions, waiting
 from tests.web.serving import Client, Reply, serving
 from tests.web.webhooks.deliveries import DELIVERIES
@@ -30,6 +31,7 @@ from tests.web.webhooks.signing import (
 )
 from web.settings import Settings
 from web.webhooks.connector import load_connector, shipped_path
+from web.webhooks.payload import digest_of
 from web.webhooks.receiving import Webhook, again
 from web.webhooks.refusals import Refusals
 from web.webhooks.sns import Sns
@@ -47,8 +49,8 @@ def customer(event: str = "evt_1", kind: str = "customer.created") -> bytes:
 
 
 @contextmanager
-def taking(ledger: Ledger, webhook: Webhook, public_url: str | None = None) -> Iterator[Client]:
-    settings = Settings(webhooks=(webhook,), public_url=public_url)
+def taking(ledger: Ledger, *webhooks: Webhook, public_url: str | None = None) -> Iterator[Client]:
+    settings = Settings(webhooks=webhooks, public_url=public_url)
     with serving(ledger, settings) as running, running.client(role=None) as client:
         yield client
 
@@ -59,7 +61,8 @@ def deliver(client: Client, sent: Sent) -> Reply:
 
 def test_an_authentic_delivery_is_recorded_once(ledger: Ledger, tmp_path: Path) -> None:
     now = ledger.log.clock()
-    with taking(ledger, configured(tmp_path, "stripe", [OURS])) as client:
+    chat = replace(configured(tmp_path, "whatsapp", [OURS], 'tokens = ["env:0"]'), name="chat")
+    with taking(ledger, configured(tmp_path, "stripe", [OURS]), chat) as client:
         first = deliver(client, stripe(Sent(customer(), at=now), OURS))
         assert (first.status, first.json()["recorded"]) == (200, 1)
         later = stripe(Sent(customer(), at=now + SECOND), OURS)
@@ -67,7 +70,12 @@ def test_an_authentic_delivery_is_recorded_once(ledger: Ledger, tmp_path: Path) 
         changed = customer().replace(b"Ana", b"Eva")
         answered = deliver(client, stripe(Sent(changed, at=now), OURS))
         assert (answered.status, answered.json()["conflict"]) == (200, 1)
-    assert positions(ledger) == [1]
+        assert positions(ledger) == [1]
+        told = vendor_of("whatsapp", "").sign(DELIVERIES["whatsapp"], OURS)
+        client.ask("POST", "/v1/webhooks/chat", told.body, told.headers)
+    made = [decode(each.topic, each.state).id for each in ledger.log.page(1, 10)]
+    key = ledger.vault.content_key()
+    assert made == [digest_of(id_, key) for id_ in (b"wamid.0", b"wamid.1")]
 
 
 def test_of_a_forged_delivery_nothing_is_kept_and_nothing_told(
@@ -131,6 +139,48 @@ def test_the_log_has_a_line_a_second_of_what_is_refused() -> None:
     ]  # fmt: skip
 
 
+def test_the_log_warns_of_what_is_not_recorded(ledger: Ledger, tmp_path: Path) -> None:
+    """With the number of the entry, a line a second at most, and without anything personal."""
+    now = ledger.log.clock()
+    webhook = configured(tmp_path, "stripe", [OURS])
+    with taking(ledger, webhook) as client, capture_logs() as logs:
+        for body in (customer("evt_1", "customer.discovered"), customer("evt_2", "customer.lost")):
+            deliver(client, stripe(Sent(body, at=now), OURS))
+        assert deliver(client, stripe(Sent(customer("evt_3"), at=now), OURS)).json()["recorded"]
+    told = [log for log in logs if log["event"] == "webhook item in quarantine"]
+    assert told[0] == {
+        "event": "webhook item in quarantine", "log_level": "warning", "webhook": "it",
+        "code": "unmapped", "entry": waiting(ledger)[0].entry, "others": 0,
+    }  # fmt: skip
+    assert CANARY not in repr(logs)
+
+    later = 0.0
+    refusals = Refusals(lambda: later)
+    with capture_logs() as logs:
+        refusals.tell("it", "signature_wrong")
+        refusals.kept("it", "conflict", 1)  # not hidden by who forges
+        refusals.kept("it", "unmapped", 2)
+        later = 1.0
+        refusals.kept("it", "unmapped", 3)
+    assert [(log["code"], log.get("entry"), log["others"]) for log in logs] == [
+        ("signature_wrong", None, 0), ("conflict", 1, 0), ("unmapped", 3, 1),
+    ]  # fmt: skip
+
+
+def test_a_conflict_is_warned_of_too(ledger: Ledger, tmp_path: Path) -> None:
+    now = ledger.log.clock()
+    with (
+        taking(ledger, configured(tmp_path, "stripe", [OURS])) as client,
+        capture_logs() as logs,
+    ):
+        for body in (customer(), customer().replace(b"Ana", b"Eva")):
+            deliver(client, stripe(Sent(body, at=now), OURS))
+    told = [log for log in logs if log["event"] == "webhook item in quarantine"]
+    assert [(log["code"], log["entry"]) for log in told] == [
+        ("conflict", entry.entry) for entry in waiting(ledger)
+    ]
+
+
 def test_one_delivery_from_many_at_once_is_one_touchpoint(ledger: Ledger, tmp_path: Path) -> None:
     sent = stripe(Sent(customer(), at=ledger.log.clock()), OURS)
     with serving(ledger, Settings(webhooks=(configured(tmp_path, "stripe", [OURS]),))) as running:
@@ -170,7 +220,7 @@ def test_what_has_no_mapping_waits_until_the_connector_is_mended(
     mended = tmp_path / "mended.toml"
     mended.write_text(text.replace("['customer.created', ", "['customer.discovered', "))
     connector = load_connector(mended)
-    retried = retry(ledger, entry, lambda r, e: again(r, e.reason, connector))
+    retried = retry(ledger, entry, lambda r, e: again(r, e.reason, connector, b""))
     assert (retried.refused, retried.receipt.recorded) == (None, 1)
     assert waiting(ledger, WAITING) == []
 
@@ -190,7 +240,7 @@ def test_the_address_that_is_signed_is_the_public_one(ledger: Ledger, tmp_path: 
         "eventId": 1, "subscriptionType": "contact.creation", "objectId": 5,
         "occurredAt": 1_767_607_200_000, "attemptNumber": 0,
     }  # fmt: skip
-    with taking(ledger, configured(tmp_path, "hubspot", [OURS]), PUBLIC_URL) as client:
+    with taking(ledger, configured(tmp_path, "hubspot", [OURS]), public_url=PUBLIC_URL) as client:
         first = Sent(json.dumps([event]).encode(), at=ledger.log.clock())
         assert deliver(client, hubspot_v3(first, OURS)).json()["recorded"] == 1
         event["attemptNumber"] = 1
@@ -205,11 +255,20 @@ def test_a_vendor_that_takes_answers_for_instructions_is_given_none(
 ) -> None:
     vendor = vendor_of("twilio", "form")
     sent = replace(vendor.sign(DELIVERIES["twilio"], OURS), at=ledger.log.clock())
-    with taking(ledger, configured(tmp_path, "twilio", [OURS]), PUBLIC_URL) as client:
+    with taking(ledger, configured(tmp_path, "twilio", [OURS]), public_url=PUBLIC_URL) as client:
         reply = deliver(client, sent)
     assert (reply.status, reply.body) == (200, b"<Response/>")
     assert reply.headers["content-type"].startswith("text/xml")
     assert ledger.log.head().position > 0
+
+
+def test_deliveries_share_the_room_for_bodies_of_those_who_are_not_known_yet(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    settings = Settings(webhooks=(configured(tmp_path, "stripe", [OURS]),), strangers_max=8)
+    with serving(ledger, settings) as running, running.client(role=None) as client:
+        reply = client.ask("POST", PATH, customer())
+    assert (reply.status, reply.json()["code"]) == (503, "busy")
 
 
 HANDSHAKES = """

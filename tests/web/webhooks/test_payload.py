@@ -1,6 +1,8 @@
 """Bodies become rows: forms, texts that hold JSON, items and what stands above them."""
 
+import hashlib
 import json
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -13,8 +15,9 @@ from ledger.mapping_values import Expression
 from ledger.rows import json_value
 from tests.ledger.sending import NOW, SECOND
 from tests.web.webhooks.signing import FORM, Sent
-from web.webhooks.connector import Connector, load_connector
+from web.webhooks.connector import Connector, DeliveryId, load_connector
 from web.webhooks.payload import (
+    TRIAL_KEY,
     PayloadForm,
     PayloadUnreadable,
     form_value,
@@ -27,7 +30,7 @@ from web.webhooks.receiving import again, translated
 def rows(form: PayloadForm, body: bytes | Any, **headers: str) -> list[dict[str, Any]]:
     """The rows of a body without what is beside them, but for `_parent`."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    found = form.rows(form.document(Sent(raw).plus(**headers).received()), {})
+    found = form.rows(form.document(Sent(raw).plus(**headers).received()), {}, b"")
     return [{k: v for k, v in row.items() if k != "_digest"} for row in found]
 
 
@@ -69,6 +72,15 @@ def test_a_form_that_contradicts_itself_is_none(body: bytes) -> None:
 )
 def test_pseudo_json_is_read_or_left_as_it_is(text: str, found: Any) -> None:
     assert pseudo_json(text) == found
+
+
+@pytest.mark.parametrize(
+    "text", ["{" + " " * 9_999, "{" + " " * 10**6, "{a:" * 3_000, "{a:b," * 10**5]
+)
+def test_what_only_begins_as_pseudo_json_takes_no_time(text: str) -> None:
+    began = time.thread_time()
+    assert pseudo_json(text) == text
+    assert time.thread_time() - began < 0.2
 
 
 def test_a_text_that_holds_json_is_read() -> None:
@@ -117,10 +129,26 @@ def test_depth_and_number_have_limits() -> None:
 
 def test_the_digest_is_of_the_content_that_lasts() -> None:
     form = PayloadForm(volatile=("attempt",))
-    one = form.digest({"a": 1, "b": 2, "attempt": 1, "_received": "now"})
-    assert one == form.digest({"b": 2, "a": 1, "attempt": 2, "_received": "later"})
-    assert one != form.digest({"a": 1, "b": 3})
+    one = form.digest({"a": 1, "b": 2, "attempt": 1, "_received": "now"}, b"key")
+    assert one == form.digest({"b": 2, "a": 1, "attempt": 2, "_received": "later"}, b"key")
+    assert one != form.digest({"a": 1, "b": 3}, b"key")
     assert len(one) == 32
+
+
+def test_without_the_key_of_the_ledger_no_guess_at_a_digest_is_shown_to_be_right() -> None:
+    form = PayloadForm(keyed=("email", "about.phone", "other"))
+    row = {"email": "ana@example.com", "about": {"phone": 39}, "other": None}
+    (made,) = form.rows(row, {}, b"key")
+    (elsewhere,) = form.rows(row, {}, b"another")
+    assert made["_digest"] != elsewhere["_digest"]
+    assert set(made["_keyed"]) == {"email", "about.phone"}
+    for name, value in (("email", b"ana@example.com"), ("about.phone", b"39")):
+        assert made["_keyed"][name] != elsewhere["_keyed"][name]
+        assert made["_keyed"][name] != hashlib.sha256(value).hexdigest()[:32]
+    whole = hashlib.sha256(json.dumps(row, sort_keys=True, separators=(",", ":")).encode())
+    assert made["_digest"] != whole.hexdigest()[:32]
+    body = Sent(b'{"email": "ana@example.com"}').received()
+    assert DeliveryId().of(body, {}, b"key") != DeliveryId().of(body, {}, b"another")
 
 
 json_values = st.recursive(
@@ -184,7 +212,7 @@ def test_no_body_is_lost_whatever_it_is(probe: Connector, body: bytes, form: boo
         if isinstance(item, tuple):
             received, refused = item
             assert refused.reason in ("payload", "row", "unmapped")
-            retried = again(received, refused.reason, probe)
+            retried = again(received, refused.reason, probe, TRIAL_KEY)
             assert raw_of(retried[0]) == raw_of(item)
 
 
@@ -232,3 +260,26 @@ def test_a_secret_in_the_body_is_not_kept(tmp_path: Path) -> None:
     for body in ({"secret_key": "hidden", "id": 1}, {"secret_key": "hidden", "items": [5]}):
         for item in translated(connector, Sent(json.dumps(body).encode()).received(), "here"):
             assert b"hidden" not in raw_of(item)
+
+
+@pytest.mark.parametrize(
+    ("body", "kept"),
+    [
+        (rb'{"secret_key": "a\/hidden", "items": [5]}', b'{"items":[5]}'),
+        (rb'{"secret_key": "x", "secret_key": "\u0068idden", "items": [5]}', b'{"items":[5]}'),
+        (b'[{"secret_key": "hidden"}, 5]', b"[{},5]"),
+        (b'{"id": 1, "secret_key": "hidden"', b""),
+        (b'{"secret_key": "hidden", "p": ' + b"[" * 2_000 + b"]" * 2_000 + b"}", b""),
+        (b"\xff hidden", b""),
+    ],
+)
+def test_a_body_is_kept_without_its_secret_or_not_at_all(
+    body: bytes, kept: bytes, tmp_path: Path
+) -> None:
+    """However the secret is written. Where its place cannot be told, only how much there was."""
+    path = tmp_path / "chat.toml"
+    path.write_text(PROBE.replace('header = "X-Key"', 'column = "secret_key"'))
+    ((received, refused),) = translated(load_connector(path), Sent(body).received(), "here")  # type: ignore[misc]
+    assert refused.reason == "payload"
+    assert raw_of(received) == kept
+    assert (f"{len(body):,} bytes" in refused.message) == (not kept)

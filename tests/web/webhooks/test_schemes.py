@@ -118,8 +118,9 @@ def test_a_header_of_any_form_is_refused_and_nothing_worse(header: str, tmp_path
 
 @pytest.mark.parametrize(
     ("timestamp", "code"),
-    [("9" * 19, FUTURE), ("9" * 30, STALE), ("١٧٦٧", STALE), ("1e9", STALE), ("-1", STALE)],
-)
+    [("9" * 19, FUTURE), ("9" * 30, "signature_time"), ("١٧٦٧", "signature_time"),
+     ("1e9", "signature_time"), ("-1", STALE)],
+)  # fmt: skip
 def test_a_timestamp_that_is_signed_and_is_none_is_refused(
     timestamp: str, code: str, tmp_path: Path
 ) -> None:

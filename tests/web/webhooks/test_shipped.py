@@ -8,9 +8,9 @@ import pytest
 
 from tests.ledger.sending import NOW, SECOND
 from tests.web.webhooks.deliveries import DELIVERIES
-from tests.web.webhooks.signing import Sent, Vendor, configured, vendor_of
+from tests.web.webhooks.signing import Sent, Vendor, configured, receive, vendor_of
 from web.webhooks.connector import load_connector, shipped, shipped_path
-from web.webhooks.receiving import Webhook, check, receive
+from web.webhooks.receiving import Webhook, check
 from web.webhooks.schemes import FUTURE, MISSING, STALE, WRONG, Unauthentic
 
 CASES = [

@@ -8,8 +8,14 @@ import pytest
 
 from tests.ledger.sending import NOW, SECOND
 from tests.web.webhooks.signing import CERTIFICATE_URL, Sent, amazon, certificate_at, sns, topic
-from web.webhooks.certificates import Certificates, CertificateUnfit, fetch, is_of_amazon
-from web.webhooks.schemes import MISSING, STALE, WRONG, Unauthentic
+from web.webhooks.certificates import (
+    CERTIFICATES_MAX,
+    Certificates,
+    CertificateUnfit,
+    fetch,
+    is_of_amazon,
+)
+from web.webhooks.schemes import MISSING, STALE, UNREADABLE, WRONG, Unauthentic
 from web.webhooks.sns import CertificateOutOfReach, Sns
 
 TOPIC = topic("ours")
@@ -78,6 +84,12 @@ def test_a_message_may_be_an_hour_old() -> None:
     assert refused.value.code == STALE
 
 
+def test_a_time_that_is_signed_and_is_none_is_refused_as_such() -> None:
+    with pytest.raises(Unauthentic) as refused:
+        checked(sns(SENT, TOPIC, Timestamp="soon"))
+    assert refused.value.code == UNREADABLE
+
+
 def test_a_certificate_is_fetched_once() -> None:
     asked: list[str] = []
 
@@ -89,6 +101,35 @@ def test_a_certificate_is_fetched_once() -> None:
     checked(sns(SENT, TOPIC), certificates)
     checked(sns(SENT, TOPIC), certificates)
     assert asked == [CERTIFICATE_URL]
+
+
+def test_who_names_new_certificates_has_one_fetched_a_second() -> None:
+    """Also where it is not there; those that are known are used all the same."""
+    asked: list[str] = []
+    now = 0.0
+
+    def get(url: str) -> bytes:
+        asked.append(url)
+        if "none" in url:
+            raise OSError
+        return amazon()[1]
+
+    certificates = Certificates(get, clock=lambda: now)
+    checked(sns(SENT, TOPIC), certificates)
+    for number in range(3):
+        other = f"https://sns.eu-west-1.amazonaws.com/none-{number}.pem"
+        with pytest.raises(OSError):  # noqa: PT011
+            certificates.key_at(other, NOW)
+        checked(sns(SENT, TOPIC), certificates)
+    assert len(asked) == 1
+    for number in range(CERTIFICATES_MAX + 5):
+        now += 1.0
+        certificates.key_at(f"https://sns.eu-west-1.amazonaws.com/{number}.pem", NOW)
+        checked(sns(SENT, TOPIC), certificates)
+    assert asked.count(CERTIFICATE_URL) == 1
+    for ending in ("?1", "#1", "?a.pem"):
+        with pytest.raises(CertificateUnfit):
+            certificates.key_at(CERTIFICATE_URL + ending, NOW)
 
 
 def test_a_pinned_certificate_needs_no_network() -> None:
@@ -122,6 +163,10 @@ def test_without_the_certificate_the_vendor_is_asked_to_come_back() -> None:
         ("https://s3.amazonaws.com/sns.us-east-1.amazonaws.com/a.pem", False),
         ("https://sns.us-east-1.amazonaws.com\t.evil.example/a.pem", False),
         ("https://sns.a.b.amazonaws.com/a.pem", False),
+        ("https://sns.us-gov-west-1.amazonaws.com/a.pem", True),
+        ("https://sns.s3-us-west-2.amazonaws.com/a.pem", False),
+        ("https://sns.s3.amazonaws.com/a.pem", False),
+        ("https://sns.elasticbeanstalk.amazonaws.com/a.pem", False),
         ("https://[::1]/a.pem", False),
         ("https://[", False),
         ("file:///etc/passwd", False),

@@ -13,6 +13,7 @@ from schemas.fields import rfc3339
 from tests.ledger.sending import NOW, SECOND
 from web.webhooks.connector import load_connector, shipped_path
 from web.webhooks.delivery import Delivery
+from web.webhooks.payload import TRIAL_KEY, digest_of
 from web.webhooks.receiving import translated
 
 RECEIVED = rfc3339(NOW)
@@ -497,13 +498,15 @@ def test_whatsapp_messages_and_statuses_in_one_delivery() -> None:
     sent = {**read, "status": "sent", "pricing": {"category": "service"}}
     made = told("whatsapp", whatsapp(contacts=contacts, messages=[text], statuses=[sent, read]))
     subject = "phone:+393331234567"
+    one, none = (digest_of(id_, TRIAL_KEY) for id_ in (b"wamid.1", b"wamid.0"))
     assert made == [
-        ("social.message_received.v1", "wamid.1", subject, "2026-01-05T10:00:00Z",
-         {"network": "whatsapp", "post_id": "wamid.1", "text": "Ciao",
-          "extra": {"name": "Ada", "message": {"type": "text"}}}),
-        ("social.message_sent.v1", "wamid.0-sent", subject, "2026-01-05T10:00:01Z",
-         {"network": "whatsapp", "post_id": "wamid.0", "extra": {"category": "service"}}),
-        ("event.tracked.v1", "wamid.0-read", subject, "2026-01-05T10:00:01Z",
+        ("social.message_received.v1", one, subject, "2026-01-05T10:00:00Z",
+         {"network": "whatsapp", "post_id": one, "text": "Ciao",
+          "extra": {"name": "Ada", "message_id": "wamid.1", "message": {"type": "text"}}}),
+        ("social.message_sent.v1", f"{none}-sent", subject, "2026-01-05T10:00:01Z",
+         {"network": "whatsapp", "post_id": none,
+          "extra": {"message_id": "wamid.0", "category": "service"}}),
+        ("event.tracked.v1", f"{none}-read", subject, "2026-01-05T10:00:01Z",
          {"name": "whatsapp: message read", "properties": {"message_id": "wamid.0"}}),
     ]  # fmt: skip
 
@@ -537,7 +540,10 @@ def test_whatsapp_messages_and_statuses_in_one_delivery() -> None:
     ],
 )  # fmt: skip
 def test_whatsapp_other_fields(body: dict[str, Any], expected: list[tuple[str, str]]) -> None:
-    assert [(one[0], one[2]) for one in told("whatsapp", body)] == expected
+    made = told("whatsapp", body)
+    assert [(one[0], one[2]) for one in made] == expected
+    for one in made:  # what is not encrypted
+        assert not any(said in f"{one[1]} {one[4].get('post_id')}" for said in ("wamid", "3933"))
 
 
 @pytest.mark.parametrize(

@@ -12,16 +12,9 @@ from urllib.parse import urlencode
 import pytest
 
 from tests.ledger.sending import NOW
-from tests.web.webhooks.signing import (
-    FORM,
-    Pair,
-    Sent,
-    Vendor,
-    configured,
-    vendor_of,
-)
+from tests.web.webhooks.signing import FORM, Pair, Sent, Vendor, configured, receive, vendor_of
 from web.webhooks.handshakes import Answered, ToVisit
-from web.webhooks.receiving import Webhook, answer, receive
+from web.webhooks.receiving import Webhook, answer
 
 SCHEME = {"brevo": "bearer"}
 MOMENT = 1_767_607_200

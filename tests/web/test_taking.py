@@ -1,0 +1,68 @@
+"""Taking in: whoever is guilty of an error meets it, and nobody waits for ever."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from anyio import to_thread
+
+from ledger.intake import append
+from ledger.ledger import Ledger
+from ledger.quarantine import Received
+from tests.ledger.sending import line, order
+from web.problems import Problem
+from web.taking import Taken, Taking
+
+
+def brought(id_: str) -> list[Received]:
+    return [Received(line(order(id_)), "test")]
+
+
+def answers(ledger: Ledger, *ids: str) -> list[Taken | BaseException]:
+    """What requests that come at the same time are answered."""
+
+    async def all_at_once() -> list[Taken | BaseException]:
+        taking = Taking(ledger)
+        calls = (taking.take(None, brought(id_)) for id_ in ids)
+        return await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 20)
+
+    return asyncio.run(all_at_once())
+
+
+def test_what_comes_together_is_taken_together_each_with_a_receipt(ledger: Ledger) -> None:
+    found = answers(ledger, "1", "2", "3", "2")
+    receipts = [taken.receipt for taken in found if isinstance(taken, Taken)]
+    assert [(r.received, r.recorded, r.duplicate) for r in receipts] == [
+        (1, 1, 0), (1, 1, 0), (1, 1, 0), (1, 0, 1),
+    ]  # fmt: skip
+
+
+def test_an_error_meets_the_one_whose_it_is(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def faulty(opened: Ledger, group: Any) -> Any:
+        if any(b'"id": "2"' in received.raw for received, _ in group):
+            raise ValueError("a fault of ours")
+        return append(opened, group)
+
+    monkeypatch.setattr("web.taking.append", faulty)
+    found = answers(ledger, "1", "2", "3")
+    assert [type(answer) for answer in found] == [Taken, ValueError, Taken]
+
+
+def test_who_cannot_be_taken_in_is_told_and_the_next_are_taken(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, refusals = to_thread.run_sync, [RuntimeError("can't start new thread")]
+
+    async def without_threads(*arguments: Any, **named: Any) -> Any:
+        if refusals:
+            raise refusals.pop()
+        return await run(*arguments, **named)
+
+    monkeypatch.setattr(to_thread, "run_sync", without_threads)
+    first, *others = answers(ledger, "1", "2")
+    assert isinstance(first, Problem)
+    assert (first.status, "Retry-After" in first.headers) == (503, True)
+    assert answers(ledger, "1")[0] is not first
+    assert all(isinstance(answer, Taken | Problem) for answer in others)
