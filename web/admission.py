@@ -27,7 +27,7 @@ async def admit(request: Request, *rights: Right, secret: str | None = None) -> 
     service = service_of(request)
     secrets = [found for found in (secret_in(request.headers), secret) if found]
     if not secrets:
-        service.watch.refused("no_token")
+        service.turned_away("no_token")
         _unknown("no_token", "it takes a token: send its secret as Authorization: Bearer SECRET")
     access, said = None, ""
     for found in secrets:
@@ -37,7 +37,7 @@ async def admit(request: Request, *rights: Right, secret: str | None = None) -> 
         except _Unknown as unknown:
             said = said or str(unknown)
     if access is None:
-        service.watch.refused("unknown_token")
+        service.turned_away("unknown_token")
         _unknown("unknown_token", said)
     return _allowed(service, access, rights)
 
@@ -76,7 +76,7 @@ def _allowed(service: Service, access: Access, rights: Sequence[Right]) -> Acces
     try:
         access.need(*rights)
     except Denied as error:
-        service.watch.refused("no_right")
+        service.turned_away("no_right", access.id)
         raise Problem(403, "no_right", str(error)) from None
     return access
 

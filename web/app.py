@@ -17,13 +17,13 @@ from web.bodies import let_go
 from web.endpoint import ENDPOINT_IN_SCOPE
 from web.openapi import described
 from web.problems import Problem, come_back, problem_of, raised_at
+from web.refusals import Refusals
 from web.registry import ENDPOINTS
 from web.service import STREAMS, THREADS, Service
 from web.settings import Settings
 from web.taking import Taking
 from web.tokens import Tokens
 from web.watch import Watch
-from web.webhooks.refusals import Refusals
 
 SECURITY_HEADERS = (
     (b"x-content-type-options", b"nosniff"),

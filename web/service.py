@@ -10,11 +10,11 @@ from starlette.requests import Request
 from ledger.access import Access
 from ledger.ledger import Ledger
 from ledger.quarantine import Item
+from web.refusals import Refusals
 from web.settings import Settings
 from web.taking import Taken, Taking
 from web.tokens import Tokens
 from web.watch import Watch
-from web.webhooks.refusals import Refusals
 
 THREADS = 64
 """Questions to the ledger at the same time."""
@@ -43,6 +43,11 @@ class Service:
         taken = await self.taking.take(access, items)
         self.watch.took(door, taken.receipt)
         return taken
+
+    def turned_away(self, code: str, token: str | None = None) -> None:
+        """Count and log a request without a right; `token` is the id of one that has none to it."""
+        self.watch.refused(code)
+        self.refusals.turned_away(code, token)
 
     async def in_thread(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Whatever touches the ledger, which waits for a disk."""

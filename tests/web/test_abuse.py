@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import zstandard
+from structlog.testing import capture_logs
 
 from ledger.access import create_token, revoke_token
 from ledger.address import Address
@@ -19,7 +20,7 @@ from tests.crash.launching import wait_until
 from tests.ledger.sending import line, order, orders, positions, waiting
 from tests.places import SQLitePlaces, a_place, held
 from tests.web.raw import head, raw
-from tests.web.serving import Client, Reply, Running, serving
+from tests.web.serving import Client, Reply, Running, basic, serving
 from web.registry import ENDPOINTS
 from web.settings import Settings
 
@@ -57,6 +58,21 @@ def is_refused(reply: Reply, *statuses: int) -> None:
 
 def escaped(text: str) -> str:
     return "".join(f"%{byte:02X}" for byte in text.encode("utf-8"))
+
+
+def test_who_is_turned_away_is_in_the_log_by_his_token_and_never_by_its_secret(
+    running: Running,
+) -> None:
+    """FAULTS 24: refused, and audited; a line a second of each."""
+    secret = running.secret("analyst")
+    with capture_logs() as logs, running.client(secret=secret) as reader:
+        for _ in range(3):
+            assert reader.post("/v1/events", order()).status == 403
+        for _ in range(2):
+            assert reader.ask("POST", "/v1/events", headers=basic("tst_wrong")).status == 401
+    told = [(log["code"], "token" in log) for log in logs if log["event"] == "request refused"]
+    assert list(dict.fromkeys(told)) == [("no_right", True), ("unknown_token", False)]
+    assert secret not in str(logs)
 
 
 def test_whatever_stands_in_a_path_a_query_or_a_header_is_a_text_or_refused(

@@ -29,11 +29,11 @@ from tests.web.webhooks.signing import (
     topic,
     vendor_of,
 )
+from web.refusals import Refusals
 from web.settings import Settings
 from web.webhooks.connector import load_connector, shipped_path
 from web.webhooks.payload import digest_of
 from web.webhooks.receiving import Webhook, again
-from web.webhooks.refusals import Refusals
 from web.webhooks.sns import Sns
 
 OURS = text_secret("ours")
