@@ -7,13 +7,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from multiprocessing.connection import Connection
-from statistics import median, quantiles
+from statistics import median
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import uvloop
 
 import web.taking
+from bench.load import percentile
 from bench.material import Year
 from bench.measuring import Goal, Line, Note, Result, alternately, compared, left_alone
 from ledger.access import create_token
@@ -100,11 +101,6 @@ def _percentiles(batch: int, seen: dict[str, list[Served]]) -> Iterator[Result]:
             work=f"{OURS[batch]}, p{percent} of a request", to_beat=PARSING[batch], unit="ms",
             theirs=theirs, ours=ours, ratio=ours / theirs, at_most=True, rounds=rounds,
         )  # fmt: skip
-
-
-def percentile(ordered: Sequence[float], percent: int) -> float:
-    """The value that so many percent of the values do not exceed."""
-    return quantiles(ordered, n=100, method="inclusive")[percent - 1]
 
 
 def _round(year: Year, port: int, secret: str, batch: int, seen: list[Served]) -> float:
