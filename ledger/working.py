@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -25,11 +25,12 @@ def in_workers(
     workers: int,
     start: Callable[..., object],
     *arguments: Any,
-) -> Iterator[R]:
+    then: str = "begin the work again",
+) -> Generator[R, None, None]:
     """The results of all tasks, in their order; each process first calls `start(*arguments)`.
 
     Closing the iterator stops the work after the tasks in hand. Raises LedgerError when a worker
-    was ended from outside.
+    was ended from outside; `then` says what is to be done about it.
     """
     pool = ProcessPoolExecutor(
         workers,
@@ -47,7 +48,7 @@ def in_workers(
         while waiting:
             yield waiting.popleft().result()
     except BrokenProcessPool:
-        raise LedgerError("a worker was ended from outside; begin the work again") from None
+        raise LedgerError(f"a worker was ended from outside; {then}") from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

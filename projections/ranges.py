@@ -5,24 +5,18 @@ order, and nothing is ever late. Memory is bounded by the size of a range, not b
 """
 
 import gc
-import multiprocessing
-import os
-import signal
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
-from multiprocessing.connection import wait
 from typing import Any, NamedTuple
 
 from ledger.address import Address
-from ledger.errors import LedgerError
 from ledger.governance import Assumed, Governance, governance
 from ledger.persons import ALONE, Persons, persons_of
 from ledger.store import Cursor
+from ledger.working import in_workers
 from projections.filling import write_range
 from projections.fold import NOBODY, Failure, Row, fold_streams
 from projections.generations import Generation
@@ -32,7 +26,6 @@ from projections.view import View
 RANGE_TOUCHPOINTS = 25_000
 """About how many touchpoints a range holds. Each range maps the file of the log anew, which costs
 a tenth of a rebuild with 10,000 of them; with more than this, writing a range takes too long."""
-STOPPING = {signal.SIGINT, signal.SIGTERM}
 LANES = 2
 """Ranges that one process has in hand, on a server: one is folded while the other is read or
 written there."""
@@ -208,39 +201,13 @@ def _fold_here(plan: Plan, pending: Sequence[int]) -> Iterator[Folded]:
 
 
 def _fold_in_workers(plan: Plan, pending: Sequence[int], workers: int) -> Iterator[Folded]:
-    pool = ProcessPoolExecutor(
-        workers, multiprocessing.get_context("spawn"), initializer=_start_worker, initargs=(plan,)
-    )
-    waiting: deque[Future[list[Folded]]] = deque()
-    try:
-        at_once = max(1, min(RANGES_AT_ONCE, len(pending) // workers)) if plan.into else 1
-        for start in range(0, len(pending), at_once):
-            with _held_back(STOPPING):  # the processes that this may start inherit it
-                chunk = pending[start : start + at_once]
-                waiting.append(pool.submit(_fold_in_worker, chunk))
-            if len(waiting) > 2 * workers:
-                yield from waiting.popleft().result()
-        while waiting:
-            yield from waiting.popleft().result()
-    except BrokenProcessPool:
-        raise LedgerError(
-            "a worker was ended from outside; the same command goes on with the work"
-        ) from None
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-@contextmanager
-def _held_back(signals: set[signal.Signals]) -> Iterator[None]:
-    """Let no such signal through meanwhile, neither here nor in a process that is started here.
-
-    A worker leaves them to its parent, who ends the work; and the end of the parent ends ours.
-    """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    at_once = max(1, min(RANGES_AT_ONCE, len(pending) // workers)) if plan.into else 1
+    chunks = (pending[start : start + at_once] for start in range(0, len(pending), at_once))
+    then = "the same command goes on with the work"
+    folded = in_workers(_fold_in_worker, chunks, workers, _start_worker, plan, then=then)
+    with closing(folded):
+        for chunk in folded:
+            yield from chunk
 
 
 _plan: Plan | None = None
@@ -249,18 +216,9 @@ _folder: RangeFolder | None = None
 
 def _start_worker(plan: Plan) -> None:
     global _plan
-    threading.Thread(target=_end_with_parent, daemon=True).start()
     gc.disable()
     gc.freeze()
     _plan = plan
-
-
-def _end_with_parent() -> None:
-    """Leave no worker behind when the parent is killed."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
 
 
 def _fold_in_worker(numbers: Sequence[int]) -> list[Folded]:

@@ -24,7 +24,7 @@ from projections.query import Cut, Told, persons_at, states_of
 from projections.tickets import TICKETS
 from projections.view import View
 from projections.windows.sight import Sight, read_stored
-from schemas.fields import rfc3339
+from projections.windows.timeline import told_record
 
 FIELDS = ("field", "from", "to", "because", "touchpoints")
 ADDED, REMOVED = "added", "removed"
@@ -176,18 +176,7 @@ def _record(found: Differing, view: View, sight: Sight) -> Record:
 
 
 def _touchpoint(told: Told, effect: str) -> Record:
-    envelope = told.envelope
-    return {
-        "position": told.position,
-        "recorded_at": rfc3339(told.recorded_at),
-        "time": envelope.time,
-        "source": envelope.source,
-        "id": envelope.id,
-        "subject": envelope.subject,
-        "type": envelope.type,
-        "summary": envelope.data.summary(),
-        "effect": effect,
-    }
+    return told_record(told) | {"effect": effect}
 
 
 def _page(listed: list[Record], session: Session) -> Iterator[RenderableType]:

@@ -24,12 +24,12 @@ from projections.customers import CUSTOMERS
 from projections.differing import is_within
 from projections.explaining import Explained, Facts, explain, facts_of, folding, identity
 from projections.loyalty import LOYALTY
-from projections.query import Cut, Told
+from projections.query import Cut
 from projections.tickets import TICKETS
 from projections.view import View
 from projections.windows.points import movement_record
 from projections.windows.sight import Sight
-from schemas.fields import rfc3339
+from projections.windows.timeline import told_record
 
 FIELDS = (
     "field", "value", "position", "recorded_at", "time", "source", "id", "subject", "type",
@@ -130,26 +130,11 @@ def answer_records(answer: Answer, sight: Sight) -> Iterator[Record]:
             yield {
                 "field": one.field,
                 "value": value,
-                **_touchpoint(shown[maker.told.position]),
+                **told_record(shown[maker.told.position]),
                 "change": maker.change,
                 "rules": answer.rules.get(place, []),
                 **({"movements": answer.movements.get(place, [])} if answer.movements else {}),
             }
-
-
-def _touchpoint(told: Told) -> Record:
-    """What identifies a touchpoint, and the line that tells it."""
-    envelope = told.envelope
-    return {
-        "position": told.position,
-        "recorded_at": rfc3339(told.recorded_at),
-        "time": envelope.time,
-        "source": envelope.source,
-        "id": envelope.id,
-        "subject": envelope.subject,
-        "type": envelope.type,
-        "summary": envelope.data.summary(),
-    }
 
 
 def _page(listed: list[Record], session: Session) -> Iterator[RenderableType]:

@@ -106,6 +106,21 @@ def log_record(told: Told) -> Record:
     return record | {"data": plain(envelope.data)}
 
 
+def told_record(told: Told) -> Record:
+    """What identifies a touchpoint, and the line that tells it."""
+    envelope = told.envelope
+    return {
+        "position": told.position,
+        "recorded_at": rfc3339(told.recorded_at),
+        "time": envelope.time,
+        "source": envelope.source,
+        "id": envelope.id,
+        "subject": envelope.subject,
+        "type": envelope.type,
+        "summary": envelope.data.summary(),
+    }
+
+
 def timeline_records(
     ledger: Ledger, told: Sequence[Told], cut: Cut, sight: Sight
 ) -> Iterable[Record]:

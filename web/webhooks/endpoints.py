@@ -5,7 +5,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ledger.access import Access
-from ledger.ledger import Ledger
 from ledger.log import Quarantined
 from ledger.quarantine import Item
 from web.bodies import body_of
@@ -98,12 +97,8 @@ def _delivery(service: Service, request: Request, body: bytes) -> Delivery:
         url=f"{service.settings.public_url or ''}{path}{'?' if query else ''}{query}",
         headers=headers_of(request.headers.items()),
         body=body,
-        at=_clock(service.ledger),
+        at=service.ledger.log.clock(),
     )
-
-
-def _clock(ledger: Ledger) -> int:
-    return ledger.log.clock()
 
 
 def _turned_away(service: Service, webhook: Webhook, refused: Unauthentic) -> Problem:
