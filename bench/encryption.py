@@ -15,7 +15,6 @@ from cli.demo_year import benchmark_lines
 from ledger.intake import take
 from ledger.personal import DIGEST_BYTES, Protected, Vault
 from schemas.door import Refused
-from schemas.encoding import canonical
 from schemas.envelope import Envelope
 from schemas.touchpoint import Touchpoint
 
@@ -33,10 +32,9 @@ class InClear(Vault):
 
     def _as_it_came(self, envelope: Envelope[Touchpoint]) -> Protected | Refused:
         draft = self._draft(envelope)
-        if isinstance(draft, Refused):
+        if isinstance(draft, Protected | Refused):
             return draft
-        content = canonical([envelope.type, envelope.at, draft.subject, draft.data])
-        digest = hashlib.sha256(content).digest()[:DIGEST_BYTES]
+        digest = hashlib.sha256(draft.content).digest()[:DIGEST_BYTES]
         stored = msgspec.structs.replace(envelope, subject=draft.subject, data=draft.data)
         return Protected(stored, digest, draft.tokens)
 

@@ -5,10 +5,12 @@ the person everywhere at once. What is left of a destroyed key is a tombstone, s
 subject never gets another one.
 """
 
+import hmac
 import os
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import NamedTuple, Protocol
 
 from ledger.errors import LedgerError
@@ -21,6 +23,27 @@ DESTROYED = b""
 MASTER_ROW = "ledger:master"
 """The row that is no key, but names the master under which new keys are wrapped (its id). There
 is none before the first rotation."""
+
+
+class SubjectKey(bytes):
+    """A subject's key. What is derived from it is kept beside it, and forgotten with it."""
+
+    @cached_property
+    def of_digests(self) -> bytes:
+        """The key of the digests of content that has personal fields."""
+        return derived(self, b"digest")
+
+
+_GONE = SubjectKey(DESTROYED)
+
+
+def derived(key: bytes, info: bytes) -> bytes:
+    """HKDF-Expand (RFC 5869, section 2.3) to 32 bytes.
+
+    One block of SHA-256 is enough, and the subject's key is uniformly random, so that the
+    extract step may be left out (section 3.3). tests/ledger hold it equal to `cryptography`'s.
+    """
+    return hmac.digest(key, info + b"\x01", "sha256")
 
 
 class WrappedKey(NamedTuple):
@@ -113,13 +136,13 @@ class Keyring:
         """`reread` gives the master keys anew when one is met that is not among them."""
         self._store = store
         self._masters = Masters(masters, reread)
-        self._cache: dict[str, bytes] = {}
+        self._cache: dict[str, SubjectKey] = {}
         self._lock = threading.Lock()
 
     def close(self) -> None:
         self._store.close()
 
-    def find(self, subjects: Iterable[str]) -> dict[str, bytes]:
+    def find(self, subjects: Iterable[str]) -> dict[str, SubjectKey]:
         """The keys of those subjects that have one. A destroyed key is none."""
         with self._lock:
             wanted = set(subjects)
@@ -130,7 +153,7 @@ class Keyring:
             missing = sorted(wanted - self._cache.keys())
             return found | _live(self._load(missing)) if missing else found
 
-    def ensure(self, subjects: Iterable[str]) -> dict[str, bytes]:
+    def ensure(self, subjects: Iterable[str]) -> dict[str, SubjectKey]:
         """The keys of all these subjects; those that never had one get one, durably.
 
         A subject whose key was destroyed is not in the answer: it gets no key ever again.
@@ -169,7 +192,7 @@ class Keyring:
         gone = sorted(set(subjects))
         with self._lock:
             count = self._store.destroy(gone, time.time_ns() // 1_000)
-            self._cache.update(dict.fromkeys(gone, DESTROYED))
+            self._cache.update(dict.fromkeys(gone, _GONE))
             self._store.scrub()
         return count
 
@@ -194,7 +217,7 @@ class Keyring:
     def forget(self, subjects: Iterable[str]) -> None:
         """Give no key for these subjects in this process any more: they were erased elsewhere."""
         with self._lock:
-            self._cache.update(dict.fromkeys(subjects, DESTROYED))
+            self._cache.update(dict.fromkeys(subjects, _GONE))
 
     def _add(self, subjects: Sequence[str]) -> None:
         now = time.time_ns() // 1_000
@@ -202,14 +225,14 @@ class Keyring:
         keys = [WrappedKey(s, wrap(os.urandom(KEY_BYTES)), now) for s in subjects]
         self._store.add(keys, self._masters.wrapping)
 
-    def _load(self, subjects: list[str]) -> dict[str, bytes]:
+    def _load(self, subjects: list[str]) -> dict[str, SubjectKey]:
         """Read keys from the store; they are remembered, and others forgotten if there are many.
 
         A destroyed key is remembered as such: nobody brings it back.
         """
         unwrap = self._masters.unwrap
         loaded = {
-            subject: unwrap(wrapped) if wrapped else DESTROYED
+            subject: SubjectKey(unwrap(wrapped)) if wrapped else _GONE
             for subject, wrapped in self._store.find(subjects)
         }
         if len(self._cache) + len(loaded) > CACHED_KEYS_MAX:
@@ -218,5 +241,5 @@ class Keyring:
         return loaded
 
 
-def _live(loaded: Mapping[str, bytes]) -> dict[str, bytes]:
+def _live(loaded: Mapping[str, SubjectKey]) -> dict[str, SubjectKey]:
     return {subject: key for subject, key in loaded.items() if key}

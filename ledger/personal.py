@@ -12,15 +12,15 @@ import hmac
 import os
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from ledger.keyring import Keyring
+from ledger.keyring import Keyring, SubjectKey, derived
 from schemas.door import Refused
 from schemas.encoding import canonical, plain
 from schemas.envelope import ORIGINAL_TIME, Envelope
@@ -43,8 +43,7 @@ NOT_COMPARED = b""
 same `(source, id)` is a duplicate of it, and it of what was recorded before the erasure."""
 
 
-@dataclass(frozen=True, slots=True)
-class Protected:
+class Protected(msgspec.Struct, frozen=True, gc=False):
     """A touchpoint as it may be stored: nothing personal in clear.
 
     `envelope.data` is a plain dict, `digest` tells whether content that claims the same
@@ -55,7 +54,7 @@ class Protected:
 
     envelope: Envelope[Any]
     digest: bytes
-    tokens: tuple[str, ...]
+    tokens: tuple[str, ...] = ()
     keyed: tuple[str, ...] = ()
 
 
@@ -91,39 +90,44 @@ class Vault:
         and originals with it, and no key is made.
         """
         drafts = [self._draft(envelope) for envelope in envelopes]
-        subjects: set[str] = set()
-        for draft in drafts:
-            if isinstance(draft, _Draft):
-                subjects.update(draft.subjects_with_secrets())
+        waiting = [draft for draft in drafts if isinstance(draft, _Draft)]
+        subjects = {subject for draft in waiting for subject in draft.subjects_with_secrets()}
         keys = self._keyring.ensure(subjects) if subjects else {}
         return [d.protected(keys) if isinstance(d, _Draft) else d for d in drafts]
 
-    def _draft(self, envelope: Envelope[Touchpoint]) -> "_Draft | Refused":
+    def _draft(self, envelope: Envelope[Touchpoint]) -> "Protected | _Draft | Refused":
+        """The touchpoint as far as it can be protected without a key, which most do not need."""
         try:
             return self._drafted(envelope)
         except Refused as refused:
             return refused
 
-    def _drafted(self, envelope: Envelope[Touchpoint]) -> "_Draft":
-        cls = BY_TYPE[envelope.type]
+    def _drafted(self, envelope: Envelope[Touchpoint]) -> "Protected | _Draft":
+        plan = _plan(envelope.type)
         data = plain(envelope.data)
-        hidden: list[tuple[str, str, str]] = []
-        subject = self._hide(envelope.subject, "subject", hidden)
-        for path in subject_fields(cls):
-            parent, name = _parent(data, path), path[-1]
-            if parent is not None and name in parent:
-                parent[name] = self._hide(parent[name], "data." + ".".join(path), hidden)
-        tokens, secrets = [], []
-        for field in personal_fields(cls):
-            parent, name = _parent(data, field.path), field.path[-1]
-            if parent is None or name not in parent:
-                continue
-            secrets.append((parent, name, ".".join(("data", *field.path))))
-            if field.search and (token := self._token(field.search, parent[name])):
-                tokens.append(token)
-        return _Draft(envelope, data, subject, hidden, secrets, tuple(tokens))
+        subject = envelope.subject
+        hidden: list[_Hidden] = []
+        secrets: list[_Secret] = []
+        tokens: tuple[str, ...] = ()
+        if is_personal(subject):
+            subject = self._hide(subject, "subject", hidden)
+        if not plan.touched.isdisjoint(data):
+            for parent, name, place in _found(data, plan.subjects):
+                parent[name] = self._hide(parent[name], place.path, hidden)
+            secrets = _found(data, plan.personal)
+            tokens = self._searched(secrets) if plan.is_searched else ()
+        content = _content(envelope, subject, data, plan.cls)
+        if secrets or hidden or envelope.extensions:
+            return _Draft(envelope, data, subject, hidden, secrets, tokens, content)
+        stored = msgspec.structs.replace(envelope, data=data)
+        return Protected(stored, _unkeyed_digest(content))
 
-    def _hide(self, subject: str, path: str, hidden: list[tuple[str, str, str]]) -> str:
+    def _searched(self, secrets: Sequence["_Secret"]) -> tuple[str, ...]:
+        """The tokens of what can be searched by, where it is well-formed."""
+        found = (self._token(p.search, parent[name]) for parent, name, p in secrets if p.search)
+        return tuple(token for token in found if token)
+
+    def _hide(self, subject: str, path: str, hidden: list["_Hidden"]) -> str:
         """Replace a personal subject by its token, remembering the original for encryption."""
         try:
             stored = self.stored_subject(subject)
@@ -169,16 +173,60 @@ class Vault:
         return self._keyring.ensure([name])[name]
 
 
-@dataclass(slots=True)
-class _Draft:
-    """A touchpoint on its way into the log: what to hide is known, the keys are not yet."""
+class _Place(NamedTuple):
+    """Where in `data` something is that is to be hidden, and the kind it is searched by, if so."""
+
+    inside: tuple[str, ...]
+    name: str
+    path: str
+    search: str | None
+
+
+class _Plan(msgspec.Struct, frozen=True):
+    """What a type has to hide: the subjects that it names, and its personal fields.
+
+    Data that has none of the `touched` names has none of it.
+    """
+
+    cls: type[Touchpoint]
+    touched: frozenset[str]
+    subjects: tuple[_Place, ...]
+    personal: tuple[_Place, ...]
+    is_searched: bool
+
+
+@cache
+def _plan(type_name: str) -> _Plan:
+    cls = BY_TYPE[type_name]
+    subjects = tuple(_place(path, None) for path in subject_fields(cls))
+    personal = tuple(_place(field.path, field.search) for field in personal_fields(cls))
+    touched = frozenset((*place.inside, place.name)[0] for place in subjects + personal)
+    return _Plan(cls, touched, subjects, personal, any(place.search for place in personal))
+
+
+def _place(path: tuple[str, ...], search: str | None) -> _Place:
+    return _Place(path[:-1], path[-1], ".".join(("data", *path)), search)
+
+
+_Hidden = tuple[str, str, str]
+"""A personal subject: the path of its field, the subject as it is stored, its value in clear."""
+_Secret = tuple[dict[str, Any], str, _Place]
+"""A personal field that is there: the dict it is in, its name in it, and its place."""
+
+
+class _Draft(msgspec.Struct, frozen=True, gc=False):
+    """A touchpoint on its way into the log: what to hide is known, the keys are not yet.
+
+    `content` is what is compared, in clear.
+    """
 
     envelope: Envelope[Touchpoint]
     data: dict[str, Any]
     subject: str
-    hidden: list[tuple[str, str, str]]
-    secrets: list[tuple[dict[str, Any], str, str]]
+    hidden: list[_Hidden]
+    secrets: list[_Secret]
     tokens: tuple[str, ...]
+    content: bytes
 
     def subjects_with_secrets(self) -> Iterable[str]:
         if self.secrets or self.envelope.extensions:
@@ -186,40 +234,45 @@ class _Draft:
         for _, stored, _ in self.hidden:
             yield stored
 
-    def protected(self, keys: dict[str, bytes]) -> Protected:
-        envelope = self.envelope
+    def protected(self, keys: dict[str, SubjectKey]) -> Protected:
+        source, id_ = self.envelope.source, self.envelope.id
+        extensions: dict[str, Any] | str | None = self.envelope.extensions
         own = keys.get(self.subject)
         digest = self._digest(own)
-        source, id_ = envelope.source, envelope.id
-        extensions: dict[str, Any] | str | None = envelope.extensions
-        keyed: tuple[str, ...] = ()
-        if self.secrets or extensions:
-            if own is None:
-                return self._redacted(keys, digest)
-            key = touchpoint_key(own, source, id_)
-            keyed = (self.subject,)
-            for parent, name, path in self.secrets:
-                parent[name] = encrypt(parent[name], key, path)
-            if extensions:
-                extensions = encrypt(extensions, key, "extensions")
-        return self._stored(extensions, keys, digest, keyed)
+        if not (self.secrets or extensions):
+            return self._stored(extensions, keys, digest, self.tokens, ())
+        if own is None:
+            return self._redacted(keys, digest)
+        cipher = touchpoint_key(own, source, id_)
+        for parent, name, place in self.secrets:
+            parent[name] = encrypt(parent[name], cipher, place.path)
+        if extensions:
+            extensions = encrypt(extensions, cipher, "extensions")
+        return self._stored(extensions, keys, digest, self.tokens, (self.subject,))
 
-    def _redacted(self, keys: dict[str, bytes], digest: bytes) -> Protected:
+    def _digest(self, key: SubjectKey | None) -> bytes:
+        """Keyed where it covers personal data, and none where that key was destroyed."""
+        if not self.secrets:
+            return _unkeyed_digest(self.content)
+        if key is None:  # without a key, it would give away what can be guessed
+            return NOT_COMPARED
+        return hmac.digest(key.of_digests, self.content, "sha256")[:DIGEST_BYTES]
+
+    def _redacted(self, keys: dict[str, SubjectKey], digest: bytes) -> Protected:
         """Without anything that was its subject's own."""
         for parent, name, _ in self.secrets:
             parent[name] = REDACTED
-        self.tokens = ()
-        return self._stored(None, keys, digest, ())
+        return self._stored(None, keys, digest, (), ())
 
     def _stored(
         self,
         extensions: str | dict[str, Any] | None,
-        keys: dict[str, bytes],
+        keys: dict[str, SubjectKey],
         digest: bytes,
+        tokens: tuple[str, ...],
         keyed: tuple[str, ...],
     ) -> Protected:
-        envelope = self.envelope
-        source, id_ = envelope.source, envelope.id
+        source, id_ = self.envelope.source, self.envelope.id
         values = None
         if self.hidden:
             named = [(path, stored, clear) for path, stored, clear in self.hidden if stored in keys]
@@ -228,41 +281,33 @@ class _Draft:
                 for path, stored, clear in named
             }
             keyed = tuple({*keyed, *(stored for _, stored, _ in named)})
-        stored = Envelope(
-            type=envelope.type,
-            at=envelope.at,
-            source=source,
-            id=id_,
+        stored = msgspec.structs.replace(
+            self.envelope,
             subject=self.subject,
-            offset=envelope.offset,
-            sequence=envelope.sequence,
-            correlationid=envelope.correlationid,
-            causationid=envelope.causationid,
-            traceparent=envelope.traceparent,
             extensions=extensions,
             values=values or None,
-            data=self.data,  # type: ignore[type-var]
+            data=self.data,
         )
-        return Protected(stored, digest, self.tokens, keyed)
+        return Protected(stored, digest, tokens, keyed)
 
-    def _digest(self, key: bytes | None) -> bytes:
-        """A digest of the content as sent; keyed where it covers personal data, and none where
-        that key was destroyed.
 
-        `traceparent` is left out: a retry of the same touchpoint has a trace of its own. So is
-        the offset, since the digest compares instants, and so are extensions, but for the time
-        as its source told it, which takes the place of a time that was put right.
-        """
-        e = self.envelope
-        at = _told_time(e)
-        content = canonical(
-            [e.type, at, e.sequence, self.subject, e.correlationid, e.causationid, self.data]
-        )
-        if self.secrets:
-            if key is None:  # without a key, it would give away what can be guessed
-                return NOT_COMPARED
-            return hmac.digest(derived(key, b"digest"), content, "sha256")[:DIGEST_BYTES]
-        return hashlib.sha256(content).digest()[:DIGEST_BYTES]
+def _content(
+    envelope: Envelope[Touchpoint], subject: str, data: dict[str, Any], cls: type[Touchpoint]
+) -> bytes:
+    """The content as sent, of which the digest is made; `subject` and `data` as they are stored,
+    but for personal fields, which are in clear.
+
+    `traceparent` is left out: a retry of the same touchpoint has a trace of its own. So is
+    the offset, since the digest compares instants, and so are extensions, but for the time
+    as its source told it, which takes the place of a time that was put right.
+    """
+    e = envelope
+    at = e.at if e.extensions is None else _told_time(e)
+    return canonical((e.type, at, e.sequence, subject, e.correlationid, e.causationid), data, cls)
+
+
+def _unkeyed_digest(content: bytes) -> bytes:
+    return hashlib.sha256(content).digest()[:DIGEST_BYTES]
 
 
 def _told_time(envelope: Envelope[Touchpoint]) -> int | str:
@@ -278,15 +323,6 @@ def _told_time(envelope: Envelope[Touchpoint]) -> int | str:
         TypeError,
     ):  # it has no offset, or is no time: then it is a text like others
         return told
-
-
-def derived(key: bytes, info: bytes) -> bytes:
-    """HKDF-Expand (RFC 5869, section 2.3) to 32 bytes.
-
-    One block of SHA-256 is enough, and the subject's key is uniformly random, so that the
-    extract step may be left out (section 3.3). tests/ledger hold it equal to `cryptography`'s.
-    """
-    return hmac.digest(key, info + b"\x01", "sha256")
 
 
 def touchpoint_key(subject_key: bytes, source: str, id: str) -> AESGCM:  # noqa: A002
@@ -314,10 +350,20 @@ def _opened(text: str, subject_key: bytes | None, source: str, id: str, path: st
     return msgspec.json.decode(clear)
 
 
-def _parent(data: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any] | None:
-    """The dict that holds the last name of the path, or None when the way there is absent."""
+def _found(data: dict[str, Any], places: Iterable[_Place]) -> list[_Secret]:
+    """Those of the places that are there, each with the dict it is in."""
+    found = []
+    for place in places:
+        parent = _parent(data, place.inside) if place.inside else data
+        if parent is not None and place.name in parent:
+            found.append((parent, place.name, place))
+    return found
+
+
+def _parent(data: dict[str, Any], inside: tuple[str, ...]) -> dict[str, Any] | None:
+    """The dict at the end of the way, or None when a part of the way is absent."""
     here: Any = data
-    for name in path[:-1]:
+    for name in inside:
         here = here.get(name)
         if here is None:
             return None
@@ -349,22 +395,20 @@ def _named_subjects(envelope: Envelope[Any]) -> Iterable[str]:
         yield _at_path(whole, path)
 
 
-def _revealed(envelope: Envelope[Any], keys: dict[str, bytes]) -> Envelope[Any]:
-    cls = BY_TYPE[envelope.type]
+def _revealed(envelope: Envelope[Any], keys: dict[str, SubjectKey]) -> Envelope[Any]:
+    plan = _plan(envelope.type)
     data = plain(envelope.data)
     key = keys.get(envelope.subject)
     whole: dict[str, Any] = {"data": data, "subject": envelope.subject}
     for path, ciphertext in (envelope.values or {}).items():
+        *inside, name = path.split(".")
+        parent = _parent(whole, tuple(inside))
         stored = _at_path(whole, path)
         clear = _opened(ciphertext, keys.get(stored), envelope.source, envelope.id, path)
-        parent = _parent(whole, tuple(path.split(".")))
         if parent is not None and clear != ERASED:
-            parent[path.rpartition(".")[2]] = f"{kind_of(stored)}:{clear}"
-    for field in personal_fields(cls):
-        parent, name = _parent(data, field.path), field.path[-1]
-        if parent is not None and name in parent:
-            path = ".".join(("data", *field.path))
-            parent[name] = _opened(parent[name], key, envelope.source, envelope.id, path)
+            parent[name] = f"{kind_of(stored)}:{clear}"
+    for parent, name, place in _found(data, plan.personal):
+        parent[name] = _opened(parent[name], key, envelope.source, envelope.id, place.path)
     extensions = envelope.extensions
     if isinstance(extensions, str):
         opened = _opened(extensions, key, envelope.source, envelope.id, "extensions")
@@ -374,5 +418,5 @@ def _revealed(envelope: Envelope[Any], keys: dict[str, bytes]) -> Envelope[Any]:
         subject=whole["subject"],
         extensions=extensions,
         values=None,
-        data=msgspec.convert(data, cls),
+        data=msgspec.convert(data, plan.cls),
     )

@@ -14,7 +14,8 @@ from typing import IO, Any
 import msgspec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from ledger.personal import NONCE_BYTES, derived
+from ledger.keyring import derived
+from ledger.personal import NONCE_BYTES
 from ledger.store import Cursor
 from schemas.door import Refused
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import msgspec
 
@@ -21,9 +22,13 @@ from schemas.touchpoint import Touchpoint
 _encode = msgspec.json.Encoder().encode
 GOVERNING = frozenset(name for name, cls in BY_TYPE.items() if cls.CHANNEL is None)
 """The types of facts that bear on other facts: rules, identity, voiding."""
+_TYING = frozenset(
+    cls.TYPE for cls in (CustomerDescribed, CustomerLinked, CustomerMerged, IdentityRulesPublished)
+)
+"""The types of facts that may put subjects together."""
 
 
-class Record(msgspec.Struct, frozen=True):
+class Record(msgspec.Struct, frozen=True, gc=False):
     """The bytes that will be stored, and what the log needs to know of them."""
 
     stream: str
@@ -66,23 +71,33 @@ class Known:
 def records_of(envelopes: Sequence[Envelope[Touchpoint]], vault: Vault) -> list[Record | Refused]:
     """Encrypt and encode touchpoints for the log; a refusal takes the place of what cannot be."""
     return [
-        protected
-        if isinstance(protected, Refused)
-        else Record(
-            stream=stream_of(protected.envelope.subject).hex,
-            topic=protected.envelope.type,
-            state=_encode(protected.envelope),
-            source=protected.envelope.source,
-            id=protected.envelope.id,
-            digest=protected.digest,
-            subject=protected.envelope.subject,
-            tokens=protected.tokens,
-            governs=protected.envelope.type in GOVERNING,
-            ties=_ties_of(protected, vault),
-            keyed=protected.keyed,
-        )
+        protected if isinstance(protected, Refused) else _record(protected, vault)
         for protected in vault.protect(envelopes)
     ]
+
+
+def _record(protected: Protected, vault: Vault) -> Record:
+    envelope = protected.envelope
+    topic, subject = envelope.type, envelope.subject
+    return Record(
+        stream=_stream_of(subject),
+        topic=topic,
+        state=_encode(envelope),
+        source=envelope.source,
+        id=envelope.id,
+        digest=protected.digest,
+        subject=subject,
+        tokens=protected.tokens,
+        governs=topic in GOVERNING,
+        ties=_ties_of(protected, vault) if topic in _TYING else (),
+        keyed=protected.keyed,
+    )
+
+
+@lru_cache(maxsize=65_536)
+def _stream_of(subject: str) -> str:
+    """The stream of a subject, as the log has it; most touchpoints are of a subject seen before."""
+    return stream_of(subject).hex
 
 
 def _ties_of(protected: Protected, vault: Vault) -> tuple[str, ...]:

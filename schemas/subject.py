@@ -21,6 +21,12 @@ STREAMS = UUID("5d1f3c52-9a3e-5b0e-8f0e-6b0f2f0a7c11")
 
 _SUBJECT = re.compile(rf"([a-z][a-z0-9_]{{0,49}}):([^\x00-\x1f\x7f]{{1,{VALUE_CHARACTERS_MAX}}})")
 _TOKEN = re.compile(r"~[A-Za-z0-9_-]{22}")
+_ATOM, _LABEL = "[A-Za-z0-9_+-]+", "[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*"
+_USUAL_EMAIL = re.compile(
+    rf"{_ATOM}(?:\.{_ATOM})*@(?:{_LABEL}\.)+(?:[A-Za-z]{{2}}|(?i:com|info|net|org))"
+)
+_USUAL_EMAIL_CHARACTERS_MAX = 63
+"""Within the limits of an address and of each part of it."""
 
 
 class SubjectKind:
@@ -80,10 +86,13 @@ def normalise(subject: str, region: str | None = None) -> str:
 
 def normalise_email(value: str) -> str:
     """Lower-case and Unicode-normalise an address without asking DNS. Raises ValueError."""
+    value = value.strip()
+    if len(value) <= _USUAL_EMAIL_CHARACTERS_MAX and _USUAL_EMAIL.fullmatch(value):
+        return value.lower()  # what follows would say the same of it, in ten times the time
     from email_validator import EmailNotValidError, validate_email
 
     try:
-        checked = validate_email(value.strip(), check_deliverability=False, test_environment=True)
+        checked = validate_email(value, check_deliverability=False, test_environment=True)
     except EmailNotValidError:
         raise ValueError("not an email address") from None
     return checked.normalized.lower()

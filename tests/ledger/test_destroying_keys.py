@@ -8,7 +8,7 @@ import pytest
 
 from ledger.address import Address
 from ledger.errors import Locked
-from ledger.keyring import Keyring
+from ledger.keyring import Keyring, SubjectKey
 from ledger.ledger import Ledger, create_ledger, open_ledger
 from ledger.masters import Masters
 from ledger.sqlite.address import SQLiteAddress
@@ -80,7 +80,7 @@ def test_who_was_about_to_make_a_key_when_it_was_destroyed_makes_none(
 class Late(Keyring):
     """Of a process that looked for keys before another had destroyed them."""
 
-    def find(self, subjects: object) -> dict[str, bytes]:
+    def find(self, subjects: object) -> dict[str, SubjectKey]:
         return {}
 
 

@@ -164,6 +164,32 @@ def test_every_touchpoint_has_one_digest_that_is_its_own(ledger: Ledger, event: 
     assert digest(ledger, event) != digest(ledger, event | {"time": "2027-01-01T00:00:00Z"})
 
 
+FORMER = {
+    "an order": (
+        changed(DETAILED, "data.extra", None),
+        "96ad661552edfd2e325581a0107986e2",
+    ),
+    "a length in whole seconds, told as a fraction": (
+        order(type="call.ended.v1", data={"call_id": "C1", "direction": "inbound",
+                                          "outcome": "answered", "duration_seconds": 12.0}),
+        "dbd76d2f4f6b9e7b695f59e834be9433",
+    ),
+    "a moment on another clock": (
+        order(type="visit.scheduled.v1", sequence=3,
+              data={"visit_id": "V1", "at": "2026-01-09T09:00:00+02:00"}),
+        "3349c09a89a7d3346d1c2b8c90c4ceda",
+    ),
+}  # fmt: skip
+"""Touchpoints, with the digests that they have in ledgers of before. They are a storage format."""
+
+
+@pytest.mark.parametrize(("event", "former"), FORMER.values(), ids=FORMER)
+def test_a_digest_is_what_it_was_in_ledgers_of_before(
+    ledger: Ledger, event: Event, former: str
+) -> None:
+    assert digest(ledger, event).hex() == former
+
+
 def described(name: str) -> Event:
     return order(type="customer.described.v1", data={"traits": {"name": name}})
 

@@ -11,7 +11,7 @@ import ledger.keyring
 from ledger.address import Address, parse_url
 from ledger.errors import KeysMissing, LedgerError, NotInitialised, SchemaMismatch
 from ledger.keyfile import create_key_file, read_key_file
-from ledger.keyring import Keyring
+from ledger.keyring import Keyring, SubjectKey, derived
 from ledger.ledger import Ledger, create_ledger, open_ledger
 from ledger.postgres.address import PostgresAddress
 from ledger.sqlite.address import SQLiteAddress
@@ -165,7 +165,7 @@ def test_keys_are_there_for_another_process_and_wrapped_where_they_are_kept(
         assert again.find(["customer:1"]) == keys
     with closing(home.key_store()) as store:
         kept = list(store.every())
-    assert [(key.subject, keys["customer:1"] in key.wrapped) for key in kept] == [
+    assert [(key.subject, key.wrapped.find(keys["customer:1"]) >= 0) for key in kept] == [
         ("customer:1", False)
     ]
 
@@ -183,10 +183,18 @@ def test_keys_are_found_also_when_there_are_more_than_are_kept_in_memory(
     assert keyring.ensure(subjects) == keys
 
 
+def test_the_key_of_digests_is_derived_once_for_as_long_as_the_key_is_kept(
+    keyring: Keyring,
+) -> None:
+    key = keyring.ensure(["customer:1"])["customer:1"]
+    assert key.of_digests == derived(key, b"digest")
+    assert keyring.find(["customer:1"])["customer:1"].of_digests is key.of_digests
+
+
 class LateKeyring(Keyring):
     """Of a process that looked for keys before another had written them."""
 
-    def find(self, subjects: Iterable[str]) -> dict[str, bytes]:
+    def find(self, subjects: Iterable[str]) -> dict[str, SubjectKey]:
         return {}
 
 

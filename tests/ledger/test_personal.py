@@ -9,8 +9,9 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ledger.keyring import derived
 from ledger.ledger import Ledger, create_ledger, open_ledger
-from ledger.personal import ERASED, Protected, derived
+from ledger.personal import ERASED, Protected
 from schemas.door import Refused, parse
 from schemas.encoding import plain
 from schemas.envelope import Envelope

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from email_validator import EmailNotValidError, validate_email
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -16,6 +17,7 @@ from schemas.subject import (
     is_token,
     kind_of,
     normalise,
+    normalise_email,
     stream_of,
 )
 from schemas.zone import zone_names
@@ -112,6 +114,26 @@ def test_an_impossible_address_is_refused_without_being_quoted(subject: str) -> 
     with pytest.raises(ValueError, match="not a") as refusal:
         normalise(subject)
     assert subject.split(":")[1] not in str(refusal.value)
+
+
+_pieces = st.text("abAZ09_+-.'!é", min_size=1, max_size=12)
+_labels = st.text("abZ09-", min_size=1, max_size=40) | st.sampled_from(("xn--p1ai", "example"))
+_tops = st.sampled_from(("com", "Org", "it", "local", "test", "museum", "xn--p1ai", "c1", "KK"))
+_addresses = st.builds(
+    lambda local, labels, top, blank: f"{local}@{'.'.join(labels)}.{top}{blank}",
+    _pieces, st.lists(_labels, min_size=1, max_size=3), _tops, st.sampled_from(("", "\n")),
+)  # fmt: skip
+
+
+@given(written=_addresses)
+def test_an_address_of_the_usual_form_is_read_as_any_other(written: str) -> None:
+    try:
+        checked = validate_email(written.strip(), check_deliverability=False, test_environment=True)
+    except EmailNotValidError:
+        with pytest.raises(ValueError, match="not an email address"):
+            normalise_email(written)
+    else:
+        assert normalise_email(written) == checked.normalized.lower()
 
 
 def test_a_national_number_needs_its_region() -> None:
