@@ -40,6 +40,10 @@ class Appending(ABC, Generic[C]):
     def _insert(self, rows: Sequence[Row], cursor: C) -> None:
         """Insert rows that are known to be new."""
 
+    def _insert_versioned(self, rows: Sequence[Row], cursor: C) -> None:
+        """Insert rows that bring their versions along; refuse one that its stream has already."""
+        self._insert(rows, cursor)
+
     @abstractmethod
     def _versions_in_log(self, streams: Sequence[str], cursor: C) -> Iterable[tuple[str, int]]:
         """The last version of those of the streams that are in the log."""
@@ -53,12 +57,12 @@ class Appending(ABC, Generic[C]):
         """See `ledger.store.Recorder`."""
         position, recorded_at = head_of(cursor)
         if self._versions_at != position:
-            self._versions.clear()
+            self.forget_versions()
         recorded_at = max(now, recorded_at)
         try:
             outcomes = self._insert_all(records, position, recorded_at, cursor)
         except BaseException:
-            self._versions.clear()
+            self.forget_versions()
             raise
         head = position + sum(outcome.__class__ is Recorded for outcome in outcomes)
         if head != position:
@@ -68,8 +72,10 @@ class Appending(ABC, Generic[C]):
 
     def insert_stored(self, rows: Sequence[Row], cursor: C) -> None:
         """See `ledger.store.Recorder`."""
-        self._insert(rows, cursor)
-        self.forget_versions()
+        try:
+            self._insert_versioned(rows, cursor)
+        finally:
+            self.forget_versions()
 
     def forget_versions(self) -> None:
         """See `ledger.store.Recorder`."""
@@ -95,7 +101,7 @@ class Appending(ABC, Generic[C]):
         self, records: Sequence[Record], position: int, recorded_at: int, cursor: C
     ) -> list[Row]:
         """The rows of these records, each with the next position and version of its stream."""
-        versions = self._versions_of(records, cursor)
+        versions = self._versions_of({record.stream for record in records}, cursor)
         rows = []
         for record in records:
             position += 1
@@ -132,11 +138,12 @@ class Appending(ABC, Generic[C]):
         _insert_beside(fresh, rows, cursor)
         return outcomes
 
-    def _versions_of(self, records: Sequence[Record], cursor: C) -> dict[str, int]:
-        """The versions of the records' streams, kept while nobody else writes."""
+    def _versions_of(self, streams: set[str], cursor: C) -> dict[str, int]:
+        """The last versions of these streams, and of others; kept while nobody else writes."""
         if len(self._versions) > VERSIONS_CACHED_MAX:
-            self._versions.clear()
-        missing = {r.stream for r in records} - self._versions.keys()
+            self.forget_versions()
+        # A set minus the keys of a dict goes through all the keys.
+        missing = [stream for stream in streams if stream not in self._versions]
         if missing:
             self._versions.update(dict.fromkeys(missing, 0))
             self._versions.update(self._versions_in_log(sorted(missing), cursor))
@@ -147,13 +154,12 @@ class Appending(ABC, Generic[C]):
         position, recorded_at = head_of(cursor)
         recorded_at = max(recorded_at, time.time_ns() // 1_000)
         rows: list[Row] = [
-            (position + n, _hex(e.originator_id), e.originator_version, e.topic, e.state,
-             recorded_at, "eventsourcing", f"{_hex(e.originator_id)}:{e.originator_version}", b"")
+            (position + n, hex_of(e.originator_id), e.originator_version, e.topic, e.state,
+             recorded_at, "eventsourcing", f"{hex_of(e.originator_id)}:{e.originator_version}", b"")
             for n, e in enumerate(events, 1)
         ]  # fmt: skip
-        self._insert(rows, cursor)
+        self.insert_stored(rows, cursor)
         self._move_head(position + len(rows), recorded_at, cursor)
-        self.forget_versions()
         return [row[0] for row in rows]
 
 
@@ -198,5 +204,6 @@ def _insert_beside(records: Sequence[Record], rows: Sequence[Row], cursor: Curso
         cursor.insert_rows("governing_facts", governing)
 
 
-def _hex(originator_id: UUID | str) -> str:
+def hex_of(originator_id: UUID | str) -> str:
+    """A stream as the log has it."""
     return originator_id.hex if isinstance(originator_id, UUID) else originator_id

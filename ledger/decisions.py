@@ -97,8 +97,7 @@ def _recorded(subject: str, cursor: Cursor) -> tuple[Rules, list[Envelope[Any]]]
     persons = persons_of([subject], known, head, cursor)
     streams = persons.streams_of(persons.person_of(subject))
     rows = cursor.execute(
-        f"SELECT topic, state FROM stored_events WHERE originator_id {cursor.AMONG_STREAMS}",
-        (cursor.listed(streams),),
+        f"SELECT topic, state FROM {cursor.OF_STREAMS}", (cursor.listed(streams),)
     )
     return known.rules, known.standing([decode(topic, state) for topic, state in rows])
 

@@ -208,13 +208,12 @@ def purge_tokens(subjects: Sequence[str], cursor: Cursor) -> int:
     token, of nothing, takes the place of one that tells of these subjects alone.
     """
     stated = cursor.execute(
-        "SELECT t.subject, t.other, t.position FROM ties AS t JOIN stored_events AS e "
-        f"ON e.notification_id = t.position WHERE t.subject {cursor.AMONG} "
-        f"AND e.topic = ? AND e.originator_id {cursor.AMONG_STREAMS}",
+        f"SELECT t.subject, t.other, t.position FROM ties AS t JOIN {cursor.OF_STREAMS} "
+        f"ON e.notification_id = t.position WHERE t.subject {cursor.AMONG} AND e.topic = ?",
         (
+            cursor.listed(stream_of(subject).hex for subject in subjects),
             cursor.listed(subjects),
             CustomerDescribed.TYPE,
-            cursor.listed(stream_of(subject).hex for subject in subjects),
         ),
     ).fetchall()
     shared = _shared_tokens({token for _, token, _ in stated}, subjects, cursor)

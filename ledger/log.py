@@ -98,7 +98,8 @@ class Head:
     recorded_at: int
 
 
-_STORED = "SELECT notification_id, recorded_at, topic, state FROM stored_events"
+_COLUMNS = "notification_id, recorded_at, topic, state"
+_STORED = f"SELECT {_COLUMNS} FROM stored_events"
 
 
 class Log:
@@ -239,8 +240,8 @@ class Log:
         """Everything of these streams up to a position, in the order of positions."""
         with self.store.cursor() as cursor:
             rows = cursor.execute(
-                f"{_STORED} WHERE originator_id {cursor.AMONG_STREAMS} "
-                "AND notification_id <= coalesce(?, 9223372036854775807) ORDER BY notification_id",
+                f"SELECT {_COLUMNS} FROM {cursor.OF_STREAMS} WHERE notification_id <= "
+                "coalesce(?, 9223372036854775807) ORDER BY notification_id",
                 (cursor.listed(streams), until),
             )
             return [Stored(*row) for row in rows]

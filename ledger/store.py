@@ -47,8 +47,8 @@ class Cursor(Protocol):
         """What follows a text column that must be one of `listed(values)`."""
 
     @property
-    def AMONG_STREAMS(self) -> str:  # noqa: N802
-        """What follows a column of stream ids that must be one of `listed(streams)`."""
+    def OF_STREAMS(self) -> str:  # noqa: N802
+        """What follows FROM: the stored events `e` of `listed(streams)`, by their index."""
 
     @property
     def IDENTIFIED(self) -> str:  # noqa: N802
@@ -72,16 +72,20 @@ class Cursor(Protocol):
     def __iter__(self) -> Iterator[Any]: ...
 
     def listed(self, values: Iterable[str | int]) -> Any:
-        """The parameter that goes with AMONG or AMONG_STREAMS."""
+        """The parameter that goes with AMONG or OF_STREAMS."""
 
     def identities(self, pairs: Iterable[tuple[str, str]]) -> Any:
         """The parameter that goes with IDENTIFIED, of pairs of (source, id)."""
 
-    def joined_states(self, condition: str, parameters: Sequence[Any]) -> list[bytes]:
-        """The states of some streams' events, one or many a piece, joined by commas.
+    def states_in_range(self, first: str, last: str, until: int) -> list[bytes]:
+        """The states of the events, up to a position, of all streams between these two.
 
-        They come in no order that means anything; the condition must be on the streams.
+        Both streams are included. The states come one or many a piece, joined by commas, in no
+        order that means anything.
         """
+
+    def states_of_streams(self, streams: Iterable[str], until: int) -> list[bytes]:
+        """The same of these streams."""
 
     def sealed_rows(self, first: int, last: int) -> list[Any]:
         """What a seal covers of the stored events of these positions, both included, in order.

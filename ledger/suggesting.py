@@ -87,8 +87,8 @@ def _sharing(tokens: list[str], cursor: Cursor) -> dict[str, list[str]]:
     ).fetchall()
     streams = {stream_of(token).hex: token for token in tokens}
     own = cursor.execute(
-        "SELECT DISTINCT replace(CAST(originator_id AS text), '-', '') FROM stored_events "
-        f"WHERE originator_version = 1 AND originator_id {cursor.AMONG_STREAMS}",
+        "SELECT DISTINCT replace(CAST(originator_id AS text), '-', '') "
+        f"FROM {cursor.OF_STREAMS} WHERE originator_version = 1",
         (cursor.listed(streams),),
     ).fetchall()
     alone = {streams[stream] for (stream,) in own}

@@ -276,8 +276,7 @@ def first_touchpoints(ledger: Ledger, subjects: Iterable[str]) -> list[Envelope[
     streams = [stream_of(subject).hex for subject in subjects]
     with ledger.store.cursor() as cursor:
         rows = cursor.execute(
-            "SELECT topic, state FROM stored_events WHERE originator_version = 1 "
-            f"AND originator_id {cursor.AMONG_STREAMS}",
+            f"SELECT topic, state FROM {cursor.OF_STREAMS} WHERE originator_version = 1",
             (cursor.listed(streams),),
         )
         return [decode(topic, state) for topic, state in rows]

@@ -30,17 +30,12 @@ class Reader:
     def range(self, number: int, ranges: int, until: int, cursor: Cursor) -> list[Any]:
         """All touchpoints of one of `ranges` equal shares of the streams, in no order."""
         first, last = range_bounds(number, ranges)
-        states = cursor.joined_states(
-            "originator_id BETWEEN ? AND ? AND notification_id <= ?", (first, last, until)
-        )
+        states = cursor.states_in_range(first, last, until)
         return self._decoder.page(states) if states else []
 
     def streams(self, streams: Iterable[str], until: int, cursor: Cursor) -> list[Any]:
         """All touchpoints of these streams, in no order."""
-        states = cursor.joined_states(
-            f"originator_id {cursor.AMONG_STREAMS} AND notification_id <= ?",
-            (cursor.listed(streams), until),
-        )
+        states = cursor.states_of_streams(streams, until)
         return self._decoder.page(states) if states else []
 
     def at(self, positions: Sequence[int], cursor: Cursor) -> list[Any]:

@@ -53,7 +53,7 @@ class PostgresCursor(psycopg.Cursor[TupleRow]):
     """A cursor with the words of `ledger.store.Cursor`: lists are arrays, bulk goes by COPY."""
 
     AMONG = "= ANY(?)"
-    AMONG_STREAMS = "= ANY(?::uuid[])"
+    OF_STREAMS = "(SELECT * FROM stored_events WHERE originator_id = ANY(?::uuid[])) AS e"
     TEXT = 'text COLLATE "C"'
     DIALECT = sql_views.DIALECT
     FOR_UPDATE = "FOR UPDATE"
@@ -75,7 +75,13 @@ class PostgresCursor(psycopg.Cursor[TupleRow]):
     def identities(self, pairs: Iterable[tuple[str, str]]) -> Json:
         return Json(list(pairs))
 
-    def joined_states(self, condition: str, parameters: Sequence[Any]) -> list[bytes]:
+    def states_in_range(self, first: str, last: str, until: int) -> list[bytes]:
+        return self._joined_states("originator_id BETWEEN ? AND ?", (first, last, until))
+
+    def states_of_streams(self, streams: Iterable[str], until: int) -> list[bytes]:
+        return self._joined_states("originator_id = ANY(?::uuid[])", (list(streams), until))
+
+    def _joined_states(self, streams: str, parameters: Sequence[Any]) -> list[bytes]:
         """A piece is what lies close together in the log: far fewer rows for both sides.
 
         The answer is waited for in one call of libpq. Reading it part by part, as psycopg does,
@@ -83,7 +89,7 @@ class PostgresCursor(psycopg.Cursor[TupleRow]):
         """
         sql = (
             "SELECT string_agg(state, ','::bytea) FROM stored_events "
-            f"WHERE {condition} GROUP BY notification_id >> {PIECE_BITS}"
+            f"WHERE {streams} AND notification_id <= ? GROUP BY notification_id >> {PIECE_BITS}"
         )
         statement = psycopg.ClientCursor(self.connection).mogrify(
             with_placeholders(sql), parameters

@@ -8,6 +8,7 @@ from ledger.sqlite.connections import LOCK_SECONDS_MAX
 from ledger.sqlite.keys import SQLiteKeyStore
 from ledger.sqlite.schema import check_schema, create_schema, is_new
 from ledger.sqlite.store import SQLiteStore
+from ledger.sqlite.streams import is_whole
 
 SCHEME = "sqlite:///"
 VERSION_MIN = (3, 38, 0)
@@ -68,6 +69,8 @@ class SQLiteAddress:
         connection = sqlite3.connect(self.path, timeout=LOCK_SECONDS_MAX)
         try:
             (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            if found == "ok" and not is_whole(connection):
+                found = "the index of streams does not agree with the log"
             (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
         finally:
             connection.close()

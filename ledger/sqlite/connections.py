@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,18 @@ from eventsourcing.sqlite import (
 
 from ledger.errors import LedgerError, Locked
 from ledger.sqlite import sql_views
+from ledger.sqlite.streams import OF_STREAMS, STATES_IN_RANGE, teach_prefixes
 
 LOCK_SECONDS_MAX = 60
 READING_CACHE_KIBIBYTES = 16 * 1024
 """Of a connection that reads or writes views: the rest is read from the mapped file."""
-APPENDING_CACHE_KIBIBYTES = 512 * 1024
-"""Of a connection that appends, at most: each touchpoint of a group dirties another page of the
-index of streams, and reading those pages anew for every group costs a quarter of its time."""
+APPENDING_CACHE_KIBIBYTES = 32 * 1024
+"""Of a connection that appends: what a group changes of the indexes, the next one changes again. A
+commit may go through the whole cache, so that a large one costs more than it saves."""
 CHECKPOINT_PAGES = 32_000
 """Pages of an index are written again and again: they reach the file once per 128 MiB of WAL. A
 longer WAL costs more in looking pages up than it saves in writing them."""
+ROWS_A_STATEMENT = 50
 MAPPED_BYTES_MAX = 4 * 1024**3
 
 _SEALED_ROWS = """
@@ -38,7 +41,7 @@ class SQLiteLedgerCursor(sqlite3.Cursor):
     """A cursor with the words of `ledger.store.Cursor`: lists are passed as JSON."""
 
     AMONG = "IN (SELECT value FROM json_each(?))"
-    AMONG_STREAMS = AMONG
+    OF_STREAMS = OF_STREAMS
     TEXT = "TEXT"
     DIALECT = sql_views.DIALECT
     FOR_UPDATE = ""
@@ -54,12 +57,12 @@ class SQLiteLedgerCursor(sqlite3.Cursor):
     def identities(self, pairs: Iterable[tuple[str, str]]) -> str:
         return msgspec.json.encode(list(pairs)).decode()
 
-    def joined_states(self, condition: str, parameters: Sequence[Any]) -> list[bytes]:
-        rows = self.execute(
-            f"SELECT state FROM stored_events INDEXED BY stored_events_stream WHERE {condition}",
-            parameters,
-        )
-        return [state for (state,) in rows]
+    def states_in_range(self, first: str, last: str, until: int) -> list[bytes]:
+        return [state for (state,) in self.execute(STATES_IN_RANGE, (first, last, until))]
+
+    def states_of_streams(self, streams: Iterable[str], until: int) -> list[bytes]:
+        sql = f"SELECT state FROM {OF_STREAMS} WHERE notification_id <= ?"
+        return [state for (state,) in self.execute(sql, (self.listed(streams), until))]
 
     def sealed_rows(self, first: int, last: int) -> list[Any]:
         """Texts are not decoded: that is quicker, and one that is no UTF-8 any more is read too."""
@@ -70,16 +73,17 @@ class SQLiteLedgerCursor(sqlite3.Cursor):
             self.connection.text_factory = str
 
     def insert_rows(self, table: str, rows: Iterable[Sequence[Any]]) -> None:
-        self._insert_each(table, rows, "")
+        self.insert(f"INSERT INTO {table}", rows)
 
     def insert_missing(self, table: str, rows: Sequence[Sequence[str]]) -> None:
-        self._insert_each(table, rows, "ON CONFLICT DO NOTHING")
+        self.insert(f"INSERT INTO {table}", rows, "ON CONFLICT DO NOTHING")
 
     def upsert_rows(
         self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]
     ) -> None:
         changes = ", ".join(f"{name} = excluded.{name}" for name in columns[1:])
-        self._insert_each(table, rows, f"ON CONFLICT ({columns[0]}) DO UPDATE SET {changes}")
+        otherwise = f"ON CONFLICT ({columns[0]}) DO UPDATE SET {changes}"
+        self.insert(f"INSERT INTO {table}", rows, otherwise)
 
     def be_impatient(self) -> None:
         """Nothing to do: a transaction that writes has every lock from its start."""
@@ -102,14 +106,18 @@ class SQLiteLedgerCursor(sqlite3.Cursor):
     def number_on(self, table: str, column: str) -> None:
         """Nothing to do: SQLite remembers the greatest number that there was."""
 
-    def _insert_each(self, table: str, rows: Iterable[Sequence[Any]], otherwise: str) -> None:
+    def insert(self, into: str, rows: Iterable[Sequence[Any]], otherwise: str = "") -> None:
+        """Insert rows, many with each statement: other threads run while one is at work, and
+        there is less between two of them than with executemany. What is left over goes alone."""
         source = iter(rows)
-        first = next(source, None)
-        if first is not None:
-            places = ", ".join("?" * len(first))
-            statement = f"INSERT INTO {table} VALUES ({places}) {otherwise}"
-            self.execute(statement, first)
-            self.executemany(statement, source)
+        while part := list(islice(source, ROWS_A_STATEMENT)):
+            places = f"({', '.join('?' * len(part[0]))})"
+            if len(part) == ROWS_A_STATEMENT:
+                all_places = ", ".join([places] * ROWS_A_STATEMENT)
+                values = list(chain.from_iterable(part))
+                self.execute(f"{into} VALUES {all_places} {otherwise}", values)
+            else:
+                self.executemany(f"{into} VALUES {places} {otherwise}", part)
 
 
 class _ImmediateTransaction(SQLiteTransaction):
@@ -143,6 +151,7 @@ class Pool(SQLiteConnectionPool):
     def _create_connection(self) -> SQLiteConnection:
         raw = super()._create_connection()._sqlite_conn
         raw.row_factory = sqlite3.Row
+        teach_prefixes(raw)
         for pragma in (
             "synchronous = FULL",
             f"cache_size = -{self._cache_kibibytes}",

@@ -3,29 +3,32 @@
 import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import msgspec
 from eventsourcing.persistence import Notification, StoredEvent, Tracking
 from eventsourcing.sqlite import SQLiteCursor, SQLiteProcessRecorder
 
-from ledger.appending import Appending, Row
+from ledger.appending import Appending, Row, hex_of
 from ledger.sqlite.connections import SQLiteLedgerCursor
 from ledger.sqlite.schema import create_schema
+from ledger.sqlite.streams import LAST_VERSIONS, OF_STREAMS, StreamIndex
 
 if TYPE_CHECKING:
     from ledger.sqlite.store import SQLiteStore
 
-_INSERT = "INSERT INTO stored_events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_VERSIONS = """
-SELECT originator_id, MAX(originator_version) FROM stored_events
-WHERE originator_id IN (SELECT value FROM json_each(?)) GROUP BY originator_id
-"""
 _NOTIFICATIONS = """
 SELECT notification_id, originator_id, originator_version, topic, state FROM stored_events
 WHERE notification_id >= ?1 AND notification_id <= coalesce(?2, 9223372036854775807)
 AND (?3 IS NULL OR topic IN (SELECT value FROM json_each(?3)))
 ORDER BY notification_id LIMIT ?4
+"""
+
+
+_EVENTS = f"""
+SELECT originator_id, originator_version, topic, state FROM {OF_STREAMS}
+WHERE originator_version > coalesce(?, -1) AND originator_version <= coalesce(?, {2**63 - 1})
+ORDER BY originator_version * ? LIMIT ?
 """
 
 
@@ -36,6 +39,7 @@ class SQLiteRecorder(Appending[SQLiteLedgerCursor], SQLiteProcessRecorder):
         SQLiteProcessRecorder.__init__(self, store)
         Appending.__init__(self)
         self.store = store
+        self._streams = StreamIndex()
 
     def construct_create_table_statements(self) -> list[str]:
         return []
@@ -44,22 +48,38 @@ class SQLiteRecorder(Appending[SQLiteLedgerCursor], SQLiteProcessRecorder):
         create_schema(self.store.path, uuid4().hex)
 
     def _insert_new(self, rows: Sequence[Row], cursor: SQLiteLedgerCursor) -> int:
-        """No savepoint is set: keeping what it needs to roll back costs a fifth more."""
+        """What goes before a row that fails stays: keeping what it needs to roll back costs a
+        fifth more."""
         changes = cursor.connection.total_changes
         try:
-            cursor.executemany(_INSERT, rows)
+            cursor.insert("INSERT OR FAIL INTO stored_events", rows)
         except sqlite3.IntegrityError:
-            return cursor.connection.total_changes - changes
+            rows = rows[: cursor.connection.total_changes - changes]
+        self._streams.add(rows, cursor)
         return len(rows)
 
     def _insert(self, rows: Sequence[Row], cursor: SQLiteLedgerCursor) -> None:
-        cursor.executemany(_INSERT, rows)
+        cursor.insert_rows("stored_events", rows)
+        self._streams.add(rows, cursor)
+
+    def _insert_versioned(self, rows: Sequence[Row], cursor: SQLiteLedgerCursor) -> None:
+        """There is no unique index of streams and versions: see ledger/sqlite/streams.py."""
+        last = dict(self._versions_in_log(sorted({row[1] for row in rows}), cursor))
+        for _, stream, version, *_ in rows:
+            if version <= last.get(stream, -1):
+                raise sqlite3.IntegrityError(f"stream {stream} has a version {version} already")
+            last[stream] = version
+        self._insert(rows, cursor)
+
+    def forget_versions(self) -> None:
+        super().forget_versions()
+        self._streams.forget()
 
     def _versions_in_log(
         self, streams: Sequence[str], cursor: SQLiteLedgerCursor
     ) -> Iterable[tuple[str, int]]:
         found: list[tuple[str, int]] = cursor.execute(
-            _VERSIONS, (cursor.listed(streams),)
+            LAST_VERSIONS, (cursor.listed(streams),)
         ).fetchall()
         return found
 
@@ -77,6 +97,32 @@ class SQLiteRecorder(Appending[SQLiteLedgerCursor], SQLiteProcessRecorder):
         if tracking is not None:
             self._insert_tracking(c, tracking)
         return positions
+
+    def select_events(
+        self,
+        originator_id: UUID | str,
+        *,
+        gt: int | None = None,
+        lte: int | None = None,
+        desc: bool = False,
+        limit: int | None = None,
+    ) -> Sequence[StoredEvent]:
+        """The library's way to read a stream; its own statement needs an index of streams."""
+        with self.store.cursor() as cursor:
+            rows = cursor.execute(
+                _EVENTS,
+                (cursor.listed([hex_of(originator_id)]), gt, lte, -1 if desc else 1,
+                 -1 if limit is None else limit),
+            ).fetchall()  # fmt: skip
+        return [
+            StoredEvent(
+                originator_id=self.convert_originator_id(stream),
+                originator_version=version,
+                topic=topic,
+                state=state,
+            )
+            for stream, version, topic, state in rows
+        ]
 
     def select_notifications(
         self,

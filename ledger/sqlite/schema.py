@@ -7,6 +7,7 @@ from pathlib import Path
 from ledger.errors import NotInitialised
 from ledger.schema_versions import check_not_newer, check_version, migrations_in, newest_of
 from ledger.sqlite.connections import LOCK_SECONDS_MAX, in_our_words
+from ledger.sqlite.streams import teach_prefixes
 
 APPLICATION_ID = 0x546F7563
 """What marks an SQLite file as a ledger. Part of the storage format: never change it."""
@@ -21,6 +22,7 @@ def create_schema(path: Path, ledger_id: str) -> bool:
     connection = sqlite3.connect(path, timeout=LOCK_SECONDS_MAX, isolation_level=None)
     try:
         connection.execute("PRAGMA synchronous = FULL")
+        teach_prefixes(connection)
         connection.execute("BEGIN IMMEDIATE")  # of two that create it, one finds it made
         there = _version_of(connection, path)
         check_not_newer(there, newest_of(MIGRATIONS))

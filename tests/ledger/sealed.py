@@ -40,6 +40,12 @@ class Hands:
         found = self._connection.execute(statement, values)
         return list(found.fetchall()) if found.description else []
 
+    def drop_from_index(self, after: int) -> None:
+        """Have an embedded ledger forget too that there were streams behind a position."""
+        if self._is_file:
+            for table in ("stream_links", "stream_ends"):
+                self.do(f"DELETE FROM {table} WHERE position > ?", after)
+
     def change(self, column: str, position: int, value: Any) -> None:
         """Write another value into the row of a position."""
         self.do(f"UPDATE stored_events SET {column} = ? WHERE notification_id = ?", value, position)

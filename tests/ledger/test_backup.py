@@ -57,7 +57,10 @@ from tests.ledger.carrying import (
 )
 from tests.ledger.sending import HOUR, NOW, kept_bytes, line, order, send, waiting
 
-DISPOSABLE = {"head", "generations", "rebuilt_ranges", "parked", "sqlite_sequence"}
+DISPOSABLE = {
+    "head", "generations", "rebuilt_ranges", "parked", "sqlite_sequence", "stream_ends",
+    "stream_links",
+}  # fmt: skip
 MIDDLE = 2_000
 """Touchpoints of the ledger of these tests that a killed restore has behind it."""
 
