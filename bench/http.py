@@ -3,7 +3,7 @@
 import asyncio
 import multiprocessing
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from multiprocessing.connection import Connection
@@ -176,9 +176,10 @@ def _serve(address: Address, parses_only: bool, told: Connection) -> None:
 
 
 def _parsed(
-    _: Ledger, group: Sequence[tuple[Received, Refused | None]]
+    _: Ledger, group: Sequence[tuple[Received, Refused | None]], written: Callable[[], None]
 ) -> tuple[Receipt, list[Outcome]]:
     """What a server does that only parses: bytes become checked touchpoints, and no more."""
     for received, _refused in group:
         parse(b"".join(received.parts()))
+    written()
     return Receipt(received=len(group), duplicate=len(group)), [Duplicate(0)] * len(group)

@@ -88,9 +88,13 @@ def append(
     ledger: Ledger,
     group: Sequence[tuple[Received, Refused | None]],
     moves: Iterable[Move] = (),
+    written: Callable[[], None] | None = None,
 ) -> tuple[Receipt, list[Outcome]]:
-    """Parse, check, encrypt and append one group; moves of tracking go with it."""
-    appended = ledger.log.append(prepared(ledger, group), moves)
+    """Parse, check, encrypt and append one group; moves of tracking go with it.
+
+    `written` is called when only the commit is left (see `Log.append`).
+    """
+    appended = ledger.log.append(prepared(ledger, group), moves, written)
     return appended.receipt, appended.outcomes
 
 

@@ -150,7 +150,7 @@ class Keyring:
             found = {s: key for s in wanted if (key := cached(s))}
             if len(found) == len(wanted):
                 return found
-            missing = sorted(wanted - self._cache.keys())
+            missing = sorted(s for s in wanted if s not in self._cache)
             return found | _live(self._load(missing)) if missing else found
 
     def ensure(self, subjects: Iterable[str]) -> dict[str, SubjectKey]:
@@ -163,7 +163,7 @@ class Keyring:
         if len(found) == len(wanted):
             return found
         with self._lock:
-            missing = sorted(wanted - found.keys() - self._cache.keys())
+            missing = sorted(s for s in wanted if s not in found and s not in self._cache)
             while missing:
                 self._add(missing)
                 # Read back: another process may have been first, and its key is then the one.

@@ -33,8 +33,7 @@ def system_clock() -> int:
     return time.time_ns() // 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class Submission:
+class Submission(msgspec.Struct, frozen=True, gc=False):
     """What came through a door, and the record that was made of it or why none could be."""
 
     received: Received
@@ -75,6 +74,7 @@ class _Call:
 
     submissions: Sequence[Submission]
     moves: Sequence[Move]
+    written: Callable[[], None] | None
 
     def weight(self) -> int:
         """About how many bytes it brings."""
@@ -119,14 +119,21 @@ class Log:
             common=(Unreachable, Locked, Denied),
         )
 
-    def append(self, submissions: Sequence[Submission], moves: Iterable[Move] = ()) -> Appended:
+    def append(
+        self,
+        submissions: Sequence[Submission],
+        moves: Iterable[Move] = (),
+        written: Callable[[], None] | None = None,
+    ) -> Appended:
         """Record a group once, in a durable transaction; what is refused goes to quarantine.
 
         Callers that come at the same time share a transaction, each with a receipt of its own.
-        Raises TrackingConflict, and records nothing, when a source does not stand where its
-        caller expects. Raises LedgerError when the store cannot take the group.
+        `written` is called, once or more, when there is nothing left to do but to commit, which
+        mostly waits: it is time to prepare what comes next. Whether the commit succeeds is not
+        known then. Raises TrackingConflict, and records nothing, when a source does not stand
+        where its caller expects. Raises LedgerError when the store cannot take the group.
         """
-        return self._gathering.ask(_Call(submissions, tuple(moves)))
+        return self._gathering.ask(_Call(submissions, tuple(moves), written))
 
     def append_within(self, submissions: Sequence[Submission], cursor: Cursor) -> Appended:
         """`append` inside the caller's write transaction, for decisions made under the lock."""
@@ -157,6 +164,9 @@ class Log:
             if refusal is None
         ]
         appended = iter(self._append(accepted, cursor))
+        for call in calls:
+            if call.written is not None:
+                call.written()
         return [refusal or next(appended) for refusal in refusals]
 
     def _append(self, groups: Sequence[Sequence[Submission]], cursor: Cursor) -> list[Appended]:

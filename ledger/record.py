@@ -1,7 +1,6 @@
 """A touchpoint ready to be appended, and what became of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 import msgspec
@@ -46,22 +45,19 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     """The subjects under whose keys something in it is encrypted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(msgspec.Struct, frozen=True, gc=False):
     """It is new, and stands at this position."""
 
     position: int
 
 
-@dataclass(frozen=True, slots=True)
-class Duplicate:
+class Duplicate(msgspec.Struct, frozen=True, gc=False):
     """The same touchpoint was recorded before, at this position."""
 
     position: int
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(msgspec.Struct, frozen=True, gc=False):
     """Something is recorded under this `(source, id)`; as an outcome: other content, a conflict."""
 
     position: int

@@ -1,13 +1,14 @@
 """Taking in: what requests bring goes through the intake, all that waits in one commit.
 
 A request that finds nobody at work is taken in at once; those that come meanwhile are taken in
-together, when that is done. More than one thread at work would spend their time on waiting for
-each other: there is one interpreter, and the store has one writer.
+together, as soon as the group before has only its commit to wait for. More than one thread at work
+would spend their time on waiting for each other: there is one interpreter, and the store has one
+writer.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,8 +78,10 @@ class Taking:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._waiting: deque[_Brought] = deque()
-        self._thread = CapacityLimiter(1)
-        self._at_work: asyncio.Task[None] | None = None
+        self._threads = CapacityLimiter(2)  # one of them waits for a commit
+        self._turn = asyncio.Semaphore(1)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._at_work = False
 
     async def take(self, access: Access | None, items: Sequence[Item]) -> Taken:
         """What became of the items, once it is durable. Raises LedgerError.
@@ -87,9 +90,16 @@ class Taking:
         """
         brought = _Brought(access, items)
         self._waiting.append(brought)
-        if self._at_work is None:
-            self._at_work = asyncio.create_task(self._work())
+        if not self._at_work:
+            self._at_work = True
+            self._begin(self._work())
         return await brought.answer
+
+    def _begin(self, work: Coroutine[None, None, None]) -> None:
+        """The loop itself does not hold on to a task."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _admitted(self) -> list[_Brought]:
         """As many of those who wait as go together."""
@@ -102,37 +112,67 @@ class Taking:
     async def _work(self) -> None:
         try:
             while self._waiting:
-                group = self._admitted()
-                for brought, answer in zip(group, await self._taken(group), strict=True):
-                    brought.tell(answer)
+                await self._turn.acquire()
+                self._begin(self._take_together(self._admitted()))
         finally:
-            self._at_work = None
+            self._at_work = False
 
-    async def _taken(self, group: list[_Brought]) -> Sequence[Taken | Exception]:
+    async def _take_together(self, group: list[_Brought]) -> None:
+        turn = _Turn(self._turn)
         try:
-            return await to_thread.run_sync(_take_all, self._ledger, group, limiter=self._thread)
+            for brought, answer in zip(group, await self._taken(group, turn), strict=True):
+                brought.tell(answer)
+        finally:
+            turn.end()
+
+    async def _taken(self, group: list[_Brought], turn: "_Turn") -> Sequence[Taken | Exception]:
+        try:
+            return await to_thread.run_sync(
+                _take_all, self._ledger, group, turn.end_from_thread, limiter=self._threads
+            )
         except Exception as error:  # noqa: BLE001 - no thread, say; the next may find one
             _log.error("no group was taken in", error=type(error).__name__)
             return [come_back(503, "busy", "the server has its hands full: try again")] * len(group)
 
 
-def _take_all(ledger: Ledger, group: Sequence[_Brought]) -> list[Taken | Exception]:
+class _Turn:
+    """One group's turn at the interpreter; it may be ended more than once."""
+
+    def __init__(self, turns: asyncio.Semaphore) -> None:
+        self._turns = turns
+        self._loop = asyncio.get_running_loop()
+        self._is_over = False
+
+    def end(self) -> None:
+        """Let the next begin."""
+        if not self._is_over:
+            self._is_over = True
+            self._turns.release()
+
+    def end_from_thread(self) -> None:
+        """The same, from outside of the loop."""
+        self._loop.call_soon_threadsafe(self.end)
+
+
+def _take_all(
+    ledger: Ledger, group: Sequence[_Brought], written: Callable[[], None]
+) -> list[Taken | Exception]:
     """What became of each of them. What is below us fails all alike; after any other error one
     of them may be guilty, and each is tried alone."""
     try:
-        return list(_taken(ledger, group))
+        return list(_taken(ledger, group, written))
     except LedgerError as error:
         return [error] * len(group)
     except Exception as error:  # noqa: BLE001 - it is raised to whom it belongs
         if len(group) == 1:
             return [error]
-        return [answer for brought in group for answer in _take_all(ledger, [brought])]
+        return [answer for brought in group for answer in _take_all(ledger, [brought], written)]
 
 
-def _taken(ledger: Ledger, group: Sequence[_Brought]) -> list[Taken]:
+def _taken(ledger: Ledger, group: Sequence[_Brought], written: Callable[[], None]) -> list[Taken]:
     groups = [brought.group() for brought in group]
     together = [item for items in groups for item in items]
-    receipt, outcomes = append(ledger, together)
+    receipt, outcomes = append(ledger, together, written=written)
     for received, _ in together:
         received.close()
     found, start = [], 0

@@ -28,7 +28,7 @@ commit may go through the whole cache, so that a large one costs more than it sa
 CHECKPOINT_PAGES = 32_000
 """Pages of an index are written again and again: they reach the file once per 128 MiB of WAL. A
 longer WAL costs more in looking pages up than it saves in writing them."""
-ROWS_A_STATEMENT = 50
+ROWS_A_STATEMENT = 32
 MAPPED_BYTES_MAX = 4 * 1024**3
 
 _SEALED_ROWS = """

@@ -32,6 +32,9 @@ ORDER BY originator_version * ? LIMIT ?
 """
 
 
+_decode_versions = msgspec.json.Decoder(dict[str, int]).decode
+
+
 class SQLiteRecorder(Appending[SQLiteLedgerCursor], SQLiteProcessRecorder):
     """The writer of facts: appends groups, once each, under the write lock of the file."""
 
@@ -78,10 +81,8 @@ class SQLiteRecorder(Appending[SQLiteLedgerCursor], SQLiteProcessRecorder):
     def _versions_in_log(
         self, streams: Sequence[str], cursor: SQLiteLedgerCursor
     ) -> Iterable[tuple[str, int]]:
-        found: list[tuple[str, int]] = cursor.execute(
-            LAST_VERSIONS, (cursor.listed(streams),)
-        ).fetchall()
-        return found
+        (found,) = cursor.execute(LAST_VERSIONS, (cursor.listed(streams),)).fetchone()
+        return _decode_versions(found).items()
 
     def move_tracking(self, name: str, position: int, cursor: SQLiteLedgerCursor) -> None:
         """See `ledger.store.Recorder`."""

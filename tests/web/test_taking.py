@@ -1,6 +1,7 @@
 """Taking in: whoever is guilty of an error meets it, and nobody waits for ever."""
 
 import asyncio
+import threading
 from typing import Any
 
 import pytest
@@ -40,14 +41,33 @@ def test_what_comes_together_is_taken_together_each_with_a_receipt(ledger: Ledge
 def test_an_error_meets_the_one_whose_it_is(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def faulty(opened: Ledger, group: Any) -> Any:
+    def faulty(opened: Ledger, group: Any, written: Any) -> Any:
         if any(b'"id": "2"' in received.raw for received, _ in group):
             raise ValueError("a fault of ours")
-        return append(opened, group)
+        return append(opened, group, written=written)
 
     monkeypatch.setattr("web.taking.append", faulty)
     found = answers(ledger, "1", "2", "3")
     assert [type(answer) for answer in found] == [Taken, ValueError, Taken]
+
+
+def test_a_group_is_taken_in_while_the_one_before_is_committed(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first is answered only when the second is under way."""
+    second_is_under_way = threading.Event()
+
+    def watched(opened: Ledger, group: Any, written: Any) -> Any:
+        if any(b'"id": "2"' in received.raw for received, _ in group):
+            second_is_under_way.set()
+            return append(opened, group, written=written)
+        found = append(opened, group, written=written)
+        assert second_is_under_way.wait(20)
+        return found
+
+    monkeypatch.setattr("web.taking.append", watched)
+    monkeypatch.setattr("web.taking.GROUP_ITEMS_MAX", 1)
+    assert [type(answer) for answer in answers(ledger, "1", "2", "3")] == [Taken] * 3
 
 
 def test_who_cannot_be_taken_in_is_told_and_the_next_are_taken(
