@@ -9,6 +9,7 @@ writer.
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -151,7 +152,8 @@ class _Turn:
 
     def end_from_thread(self) -> None:
         """The same, from outside of the loop."""
-        self._loop.call_soon_threadsafe(self.end)
+        with suppress(RuntimeError):  # the loop has ended, and with it all turns
+            self._loop.call_soon_threadsafe(self.end)
 
 
 def _take_all(

@@ -12,7 +12,7 @@ from ledger.ledger import Ledger
 from ledger.quarantine import Received
 from tests.ledger.sending import line, order
 from web.problems import Problem
-from web.taking import Taken, Taking
+from web.taking import Taken, Taking, _Turn
 
 
 def brought(id_: str) -> list[Received]:
@@ -68,6 +68,15 @@ def test_a_group_is_taken_in_while_the_one_before_is_committed(
     monkeypatch.setattr("web.taking.append", watched)
     monkeypatch.setattr("web.taking.GROUP_ITEMS_MAX", 1)
     assert [type(answer) for answer in answers(ledger, "1", "2", "3")] == [Taken] * 3
+
+
+def test_a_turn_may_end_when_its_loop_has_ended() -> None:
+    """A group that is still on its way to the disk when the server gives up waiting for it."""
+
+    async def begun() -> _Turn:
+        return _Turn(asyncio.Semaphore(1))
+
+    asyncio.run(begun()).end_from_thread()
 
 
 def test_who_cannot_be_taken_in_is_told_and_the_next_are_taken(
