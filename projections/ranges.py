@@ -8,7 +8,7 @@ import gc
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -24,8 +24,10 @@ from projections.reading import Reader, range_bounds
 from projections.view import View
 
 RANGE_TOUCHPOINTS = 25_000
-"""About how many touchpoints a range holds. Each range maps the file of the log anew, which costs
-a tenth of a rebuild with 10,000 of them; with more than this, writing a range takes too long."""
+"""About how many touchpoints a range holds; with more, writing a range takes too long."""
+RANGES_A_PICTURE = 8
+"""For how many ranges a file is read in one transaction: each new one maps it anew, a tenth of the
+time of a rebuild, and one that stays open keeps the WAL from being emptied."""
 LANES = 2
 """Ranges that one process has in hand, on a server: one is folded while the other is read or
 written there."""
@@ -110,9 +112,13 @@ class RangeFolder:
         lanes = LANES if self._store.writes_in_parallel else 1
         self._lanes = ThreadPoolExecutor(lanes)
         self._failed: Exception | None = None
+        self._picture = ExitStack()
+        self._kept: Cursor | None = None
+        self._reads = 0
 
     def close(self) -> None:
         self._lanes.shutdown(wait=True, cancel_futures=True)
+        self._picture.close()
         self._store.close()
 
     def fold_all(self, numbers: Iterable[int]) -> Iterator[Folded]:
@@ -139,7 +145,7 @@ class RangeFolder:
 
     def _folded(self, number: int) -> Folded:
         plan = self._plan
-        with self._store.cursor() as cursor:
+        with self._reading() as cursor:
             touchpoints = self._reader.range(number, plan.ranges, plan.until, cursor)
             standing = self._governance.standing(touchpoints)
             persons, people = self._people(number, touchpoints, standing, cursor)
@@ -152,6 +158,19 @@ class RangeFolder:
         elif plan.keep is not None:
             rows = plan.keep(number, rows)
         return Folded(number, len(touchpoints), len(standing), latest, rows)
+
+    @contextmanager
+    def _reading(self) -> Iterator[Cursor]:
+        """What a range is read with; without lanes it is kept for some ranges."""
+        if self._store.writes_in_parallel:
+            with self._store.cursor() as cursor:
+                yield cursor
+            return
+        if self._kept is None or self._reads % RANGES_A_PICTURE == 0:
+            self._picture.close()
+            self._kept = self._picture.enter_context(self._store.cursor())
+        self._reads += 1
+        yield self._kept
 
     def _people(
         self, number: int, touchpoints: Sequence[Any], standing: Sequence[Any], cursor: Cursor

@@ -17,7 +17,7 @@ from eventsourcing.sqlite import (
 
 from ledger.errors import LedgerError, Locked
 from ledger.sqlite import sql_views
-from ledger.sqlite.streams import OF_STREAMS, STATES_IN_RANGE, teach_prefixes
+from ledger.sqlite.streams import OF_STREAMS, STATES_IN_RANGE, STATES_JOINED, teach_prefixes
 
 LOCK_SECONDS_MAX = 60
 READING_CACHE_KIBIBYTES = 16 * 1024
@@ -58,7 +58,11 @@ class SQLiteLedgerCursor(sqlite3.Cursor):
         return msgspec.json.encode(list(pairs)).decode()
 
     def states_in_range(self, first: str, last: str, until: int) -> list[bytes]:
-        return [state for (state,) in self.execute(STATES_IN_RANGE, (first, last, until))]
+        try:
+            (joined,) = self.execute(STATES_JOINED, (first, last, until)).fetchone()
+        except sqlite3.DataError:  # longer than a value of SQLite can be, which is 1 GB
+            return [state for (state,) in self.execute(STATES_IN_RANGE, (first, last, until))]
+        return [] if joined is None else [joined]
 
     def states_of_streams(self, streams: Iterable[str], until: int) -> list[bytes]:
         sql = f"SELECT state FROM {OF_STREAMS} WHERE notification_id <= ?"

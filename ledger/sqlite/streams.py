@@ -39,16 +39,19 @@ OF_STREAMS = """(
 ) AS e"""
 """What follows FROM: the stored events `e` of a list of streams."""
 
-STATES_IN_RANGE = """
+_IN_RANGE = """
 WITH RECURSIVE chain (at) AS (
     SELECT position FROM stream_ends WHERE prefix BETWEEN stream_prefix(?1) AND stream_prefix(?2)
     UNION ALL
     SELECT links.previous FROM chain JOIN stream_links AS links ON links.position = chain.at
     WHERE links.previous > 0
 )
-SELECT state FROM chain CROSS JOIN stored_events ON notification_id = at
-WHERE originator_id BETWEEN ?1 AND ?2 AND notification_id <= ?3
+SELECT {} FROM (SELECT at FROM chain WHERE at <= ?3 ORDER BY at)
+CROSS JOIN stored_events ON notification_id = at WHERE originator_id BETWEEN ?1 AND ?2
 """
+STATES_IN_RANGE = _IN_RANGE.format("state")
+STATES_JOINED = _IN_RANGE.format("CAST(group_concat(state, ',') AS blob)")
+"""All of them in one piece: other threads run meanwhile, and the interpreter is taken back once."""
 
 LAST_VERSIONS = """
 WITH RECURSIVE last (stream, at) AS (

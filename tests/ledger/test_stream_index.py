@@ -1,5 +1,7 @@
 """The index of streams of an embedded ledger: chains by a prefix, which streams may share."""
 
+import json
+import sqlite3
 from collections import defaultdict
 from contextlib import closing
 from uuid import UUID
@@ -13,6 +15,7 @@ from ledger.address import Address
 from ledger.errors import SchemaMismatch
 from ledger.ledger import create_ledger, open_ledger
 from ledger.sqlite.address import SQLiteAddress
+from ledger.sqlite.connections import SQLiteLedgerCursor
 from ledger.sqlite.store import SQLiteStore
 from ledger.sqlite.streams import is_whole, prefix_of
 from projections.reading import range_bounds
@@ -86,9 +89,26 @@ def test_each_stream_is_read_whole_whoever_wrote_it(
         number = SHARING[0].int * ranges >> 128
         first, last = range_bounds(number, ranges)
         with store.cursor() as cursor:
-            states = cursor.states_in_range(first, last, 1 << 40)
+            joined = cursor.states_in_range(first, last, 1 << 40)
+        states = joined[0].split(b",") if joined else []
         inside = [e for s, events in written.items() if first <= s.hex <= last for e in events]
         assert sorted(states) == sorted(e.state for e in inside)
+
+
+def test_a_range_that_is_too_long_for_one_value_is_read_row_by_row(
+    file_address: SQLiteAddress,
+) -> None:
+    everything = (*range_bounds(0, 1), 50)
+    with open_ledger(file_address) as ledger:
+        send(ledger, *orders(range(60), 7))
+        with ledger.store.cursor() as cursor:
+            assert isinstance(cursor, SQLiteLedgerCursor)
+            (joined,) = cursor.states_in_range(*everything)
+            before = cursor.connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, len(joined) - 1)
+            states = cursor.states_in_range(*everything)
+            cursor.connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, before)
+    assert len(states) == 50
+    assert sorted(json.loads(b"[%b]" % joined), key=str) == sorted(map(json.loads, states), key=str)
 
 
 @pytest.mark.parametrize("again", [0, 1])
