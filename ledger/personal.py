@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import os
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
@@ -31,7 +31,6 @@ from schemas.subject import PERSONAL_KINDS, is_personal, is_token, kind_of, norm
 from schemas.touchpoint import Touchpoint
 
 NONCE_BYTES = 12
-NONCES_DRAWN = 64
 TOKEN_BYTES = 16
 DIGEST_BYTES = 16
 ERASED = "[erased]"
@@ -94,8 +93,7 @@ class Vault:
         waiting = [draft for draft in drafts if isinstance(draft, _Draft)]
         subjects = {subject for draft in waiting for subject in draft.subjects_with_secrets()}
         keys = self._keyring.ensure(subjects) if subjects else {}
-        nonces = _nonces()
-        return [d.protected(keys, nonces) if isinstance(d, _Draft) else d for d in drafts]
+        return [d.protected(keys) if isinstance(d, _Draft) else d for d in drafts]
 
     def _draft(self, envelope: Envelope[Touchpoint]) -> "Protected | _Draft | Refused":
         """The touchpoint as far as it can be protected without a key, which most do not need."""
@@ -236,21 +234,21 @@ class _Draft(msgspec.Struct, frozen=True, gc=False):
         for _, stored, _ in self.hidden:
             yield stored
 
-    def protected(self, keys: dict[str, SubjectKey], nonces: Iterator[bytes]) -> Protected:
+    def protected(self, keys: dict[str, SubjectKey]) -> Protected:
         source, id_ = self.envelope.source, self.envelope.id
         extensions: dict[str, Any] | str | None = self.envelope.extensions
         own = keys.get(self.subject)
         digest = self._digest(own)
         if not (self.secrets or extensions):
-            return self._stored(extensions, keys, nonces, digest, self.tokens, ())
+            return self._stored(extensions, keys, digest, self.tokens, ())
         if own is None:
-            return self._redacted(keys, nonces, digest)
+            return self._redacted(keys, digest)
         cipher = touchpoint_key(own, source, id_)
         for parent, name, place in self.secrets:
-            parent[name] = encrypt(parent[name], cipher, place.path, next(nonces))
+            parent[name] = encrypt(parent[name], cipher, place.path)
         if extensions:
-            extensions = encrypt(extensions, cipher, "extensions", next(nonces))
-        return self._stored(extensions, keys, nonces, digest, self.tokens, (self.subject,))
+            extensions = encrypt(extensions, cipher, "extensions")
+        return self._stored(extensions, keys, digest, self.tokens, (self.subject,))
 
     def _digest(self, key: SubjectKey | None) -> bytes:
         """Keyed where it covers personal data, and none where that key was destroyed."""
@@ -260,19 +258,16 @@ class _Draft(msgspec.Struct, frozen=True, gc=False):
             return NOT_COMPARED
         return hmac.digest(key.of_digests, self.content, "sha256")[:DIGEST_BYTES]
 
-    def _redacted(
-        self, keys: dict[str, SubjectKey], nonces: Iterator[bytes], digest: bytes
-    ) -> Protected:
+    def _redacted(self, keys: dict[str, SubjectKey], digest: bytes) -> Protected:
         """Without anything that was its subject's own."""
         for parent, name, _ in self.secrets:
             parent[name] = REDACTED
-        return self._stored(None, keys, nonces, digest, (), ())
+        return self._stored(None, keys, digest, (), ())
 
     def _stored(
         self,
         extensions: str | dict[str, Any] | None,
         keys: dict[str, SubjectKey],
-        nonces: Iterator[bytes],
         digest: bytes,
         tokens: tuple[str, ...],
         keyed: tuple[str, ...],
@@ -282,7 +277,7 @@ class _Draft(msgspec.Struct, frozen=True, gc=False):
         if self.hidden:
             named = [(path, stored, clear) for path, stored, clear in self.hidden if stored in keys]
             values = {
-                path: encrypt(clear, touchpoint_key(keys[stored], source, id_), path, next(nonces))
+                path: encrypt(clear, touchpoint_key(keys[stored], source, id_), path)
                 for path, stored, clear in named
             }
             keyed = tuple({*keyed, *(stored for _, stored, _ in named)})
@@ -336,17 +331,9 @@ def touchpoint_key(subject_key: bytes, source: str, id: str) -> AESGCM:  # noqa:
     return AESGCM(derived(subject_key, info))
 
 
-def _nonces() -> Iterator[bytes]:
-    """Random numbers, to be used once each. Many are drawn at a time: other threads of Python may
-    run at each draw, and who has let them run waits for them."""
-    while True:
-        drawn = os.urandom(NONCE_BYTES * NONCES_DRAWN)
-        for start in range(0, len(drawn), NONCE_BYTES):
-            yield drawn[start : start + NONCE_BYTES]
-
-
-def encrypt(value: Any, cipher: AESGCM, path: str, nonce: bytes) -> str:
+def encrypt(value: Any, cipher: AESGCM, path: str) -> str:
     """The value as `~` and base64; bound to its path, so that fields cannot be exchanged."""
+    nonce = os.urandom(NONCE_BYTES)
     sealed = nonce + cipher.encrypt(nonce, msgspec.json.encode(value), path.encode())
     return CIPHERTEXT_PREFIX + urlsafe_b64encode(sealed).decode()
 

@@ -1,7 +1,6 @@
 """A touchpoint ready to be appended, and what became of it."""
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 import msgspec
 
@@ -76,7 +75,7 @@ def _record(protected: Protected, vault: Vault) -> Record:
     envelope = protected.envelope
     topic, subject = envelope.type, envelope.subject
     return Record(
-        stream=_stream_of(subject),
+        stream=stream_of(subject).hex,
         topic=topic,
         state=_encode(envelope),
         source=envelope.source,
@@ -88,12 +87,6 @@ def _record(protected: Protected, vault: Vault) -> Record:
         ties=_ties_of(protected, vault) if topic in _TYING else (),
         keyed=protected.keyed,
     )
-
-
-@lru_cache(maxsize=65_536)
-def _stream_of(subject: str) -> str:
-    """The stream of a subject, as the log has it; most touchpoints are of a subject seen before."""
-    return stream_of(subject).hex
 
 
 def _ties_of(protected: Protected, vault: Vault) -> tuple[str, ...]:

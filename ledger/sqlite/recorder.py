@@ -23,16 +23,11 @@ WHERE notification_id >= ?1 AND notification_id <= coalesce(?2, 9223372036854775
 AND (?3 IS NULL OR topic IN (SELECT value FROM json_each(?3)))
 ORDER BY notification_id LIMIT ?4
 """
-
-
 _EVENTS = f"""
 SELECT originator_id, originator_version, topic, state FROM {OF_STREAMS}
 WHERE originator_version > coalesce(?, -1) AND originator_version <= coalesce(?, {2**63 - 1})
 ORDER BY originator_version * ? LIMIT ?
 """
-
-
-_decode_versions = msgspec.json.Decoder(dict[str, int]).decode
 
 
 class SQLiteRecorder(Appending[SQLiteLedgerCursor], SQLiteProcessRecorder):
@@ -81,8 +76,7 @@ class SQLiteRecorder(Appending[SQLiteLedgerCursor], SQLiteProcessRecorder):
     def _versions_in_log(
         self, streams: Sequence[str], cursor: SQLiteLedgerCursor
     ) -> Iterable[tuple[str, int]]:
-        (found,) = cursor.execute(LAST_VERSIONS, (cursor.listed(streams),)).fetchone()
-        return _decode_versions(found).items()
+        return cursor.execute(LAST_VERSIONS, (cursor.listed(streams),)).fetchall()
 
     def move_tracking(self, name: str, position: int, cursor: SQLiteLedgerCursor) -> None:
         """See `ledger.store.Recorder`."""

@@ -14,8 +14,6 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from ledger.appending import Row
 
 if TYPE_CHECKING:
@@ -64,23 +62,15 @@ WITH RECURSIVE last (stream, at) AS (
     JOIN stream_links AS links ON links.position = last.at
     WHERE e.originator_id <> last.stream AND links.previous > 0
 )
-SELECT json_group_object(last.stream, e.originator_version)
+SELECT last.stream, e.originator_version
 FROM last CROSS JOIN stored_events AS e
 ON e.notification_id = last.at AND e.originator_id = last.stream
 """
 """The end of a chain is the last of its stream, unless another stream has the same prefix."""
 
 _ENDS = """
-SELECT json_group_object(prefix, position) FROM stream_ends
-WHERE prefix IN (SELECT value FROM json_each(?))
+SELECT prefix, position FROM stream_ends WHERE prefix IN (SELECT value FROM json_each(?))
 """
-_LINK = "INSERT INTO stream_links SELECT CAST(key AS INTEGER), value FROM json_each(?)"
-_MOVE_ENDS = """
-INSERT INTO stream_ends SELECT CAST(key AS INTEGER), value FROM json_each(?) WHERE true
-ON CONFLICT (prefix) DO UPDATE SET position = excluded.position
-"""
-_decode_ends = msgspec.json.Decoder(dict[int, int]).decode
-_encode = msgspec.json.Encoder().encode
 _BROKEN = """
 WITH links (position, previous) AS (
     SELECT notification_id, LAG(notification_id, 1, 0) OVER (
@@ -130,17 +120,16 @@ class StreamIndex:
         """Put these rows, which are in the order of their positions, at the ends of the chains."""
         prefixes = [prefix_of(row[1]) for row in rows]
         ends = self._known_ends(prefixes, cursor)
-        links, moved = {}, {}
+        links, moved = [], {}
         for row, prefix in zip(rows, prefixes, strict=True):
             position = row[0]
-            links[position] = ends.get(prefix, 0)
+            links.append((position, ends.get(prefix, 0)))
             ends[prefix] = moved[prefix] = position
-        cursor.execute(_LINK, (_encode(links).decode(),))
-        cursor.execute(_MOVE_ENDS, (_encode(dict(sorted(moved.items()))).decode(),))
+        cursor.insert_rows("stream_links", links)
+        cursor.upsert_rows("stream_ends", ("prefix", "position"), sorted(moved.items()))
 
     def _known_ends(self, prefixes: Iterable[int], cursor: "SQLiteLedgerCursor") -> dict[int, int]:
         missing = {prefix for prefix in prefixes if prefix not in self._ends}
         if missing:
-            (found,) = cursor.execute(_ENDS, (cursor.listed(missing),)).fetchone()
-            self._ends.update(_decode_ends(found))
+            self._ends.update(cursor.execute(_ENDS, (cursor.listed(missing),)))
         return self._ends
