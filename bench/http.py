@@ -4,7 +4,7 @@ import asyncio
 import multiprocessing
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from multiprocessing.connection import Connection
 from statistics import median
@@ -13,21 +13,21 @@ from urllib.parse import urlsplit
 
 import uvloop
 
-import web.taking
 from bench.load import percentile
 from bench.material import Year
 from bench.measuring import Goal, Line, Note, Result, alternately, compared, left_alone
 from ledger.access import create_token
 from ledger.address import Address
-from ledger.intake import Stop
-from ledger.ledger import Ledger, open_ledger
+from ledger.appender import Appender
+from ledger.intake import Group, Stop
+from ledger.ledger import open_ledger
 from ledger.log import Outcome
-from ledger.quarantine import Received
 from ledger.receipt import Receipt
 from ledger.record import Duplicate
-from schemas.door import Refused, parse
+from ledger.working import collect_seldom
+from schemas.door import parse
 from web.app import application
-from web.server import Place, collect_seldom, serve
+from web.server import Place, serve
 from web.settings import Settings
 from web.watch import Watch
 
@@ -154,7 +154,7 @@ def _server(address: Address, parses_only: bool) -> Iterator[int]:
     """A server in a process of its own; gives its port."""
     context = multiprocessing.get_context("spawn")
     mine, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(address, parses_only, theirs), daemon=True)
+    process = context.Process(target=_serve, args=(address, parses_only, theirs))
     process.start()
     try:
         if not mine.poll(PATIENCE_SECONDS):
@@ -166,20 +166,20 @@ def _server(address: Address, parses_only: bool) -> Iterator[int]:
 
 
 def _serve(address: Address, parses_only: bool, told: Connection) -> None:
-    if parses_only:
-        vars(web.taking)["append"] = _parsed
     settings = Settings(requests_per_second=0)
-    with open_ledger(address) as ledger:
-        app = application(ledger, settings, Watch())
+    with open_ledger(address) as ledger, ExitStack() as stack:
+        way_in = _parsed if parses_only else stack.enter_context(Appender(ledger)).append
+        app = application(ledger, settings, Watch(), way_in)
         collect_seldom()
         serve(app, settings, Place(host="127.0.0.1", port=0), Stop(), told.send)
 
 
 def _parsed(
-    _: Ledger, group: Sequence[tuple[Received, Refused | None]], written: Callable[[], None]
+    group: Group, *, written: Callable[[], None] | None = None
 ) -> tuple[Receipt, list[Outcome]]:
     """What a server does that only parses: bytes become checked touchpoints, and no more."""
     for received, _refused in group:
         parse(b"".join(received.parts()))
-    written()
+    if written is not None:
+        written()
     return Receipt(received=len(group), duplicate=len(group)), [Duplicate(0)] * len(group)

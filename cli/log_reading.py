@@ -42,7 +42,7 @@ class Filter:
         cls, ledger: Ledger, *, first: int | None, subject: str | None, **others: Any
     ) -> "Filter":
         """The filter that the options of a command state."""
-        stream = None if subject is None else stream_of(stored_subject(ledger, subject)).hex
+        stream = None if subject is None else stream_of(stored_subject(ledger, subject))
         return cls(first=first or 1, stream=stream, **others)
 
     def passes(self, stored: Stored) -> bool:

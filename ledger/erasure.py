@@ -211,7 +211,7 @@ def purge_tokens(subjects: Sequence[str], cursor: Cursor) -> int:
         f"SELECT t.subject, t.other, t.position FROM ties AS t JOIN {cursor.OF_STREAMS} "
         f"ON e.notification_id = t.position WHERE t.subject {cursor.AMONG} AND e.topic = ?",
         (
-            cursor.listed(stream_of(subject).hex for subject in subjects),
+            cursor.listed(stream_of(subject) for subject in subjects),
             cursor.listed(subjects),
             CustomerDescribed.TYPE,
         ),

@@ -3,12 +3,15 @@
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from typing import Protocol
 
 from ledger.cloudevents import structured
 from ledger.ledger import Ledger
 from ledger.log import Move, Outcome, Submission
 from ledger.quarantine import Item, Received
 from ledger.receipt import Receipt
+from ledger.record import Record, record_in_clear
 from ledger.regions import records_by_region
 from schemas.door import TOUCHPOINT_BYTES_MAX, Refused, parse
 from schemas.envelope import Envelope
@@ -22,6 +25,23 @@ AHEAD_MICROSECONDS_MAX = 24 * 3_600 * 1_000_000
 """How far a source's clock may be ahead of ours before its touchpoints are refused."""
 
 OnOutcome = Callable[[Received, Outcome], None]
+Group = Sequence[tuple[Received, Refused | None]]
+"""What came through a door together, each with why it is refused already, if it is."""
+Read = Record | Envelope[Touchpoint] | Refused
+"""What something that came in is, as far as that can be told without a key: a record if nothing in
+it is to be hidden."""
+
+
+class Append(Protocol):
+    """A way to append a group: here, or in another process (see `ledger.appender`).
+
+    `written` is called, once or more, when it is time to prepare what comes next. Raises
+    LedgerError.
+    """
+
+    def __call__(
+        self, group: Group, *, written: Callable[[], None] | None = None
+    ) -> tuple[Receipt, list[Outcome]]: ...
 
 
 class StopRequested(Exception):
@@ -61,16 +81,19 @@ def take(
     stop: Stop | None = None,
     on_outcome: OnOutcome | None = None,
     on_group: Callable[[Receipt], None] | None = None,
+    appending: Append | None = None,
 ) -> Receipt:
     """Take in everything that comes, in groups, and count what became of it.
 
     An item is what was received, or what was received together with why it is refused already.
     `on_outcome` is told each item's fate after its group is durable; `on_group` the receipt so
-    far. With `stop` requested, the group in hand is finished and the rest is left.
+    far. With `stop` requested, the group in hand is finished and the rest is left. `appending` is
+    the way to append a group, if it is not to be done here.
     """
     total = Receipt(head=ledger.log.head().position)
+    appending = appending or partial(append, ledger)
     for group in _groups(items, stop or Stop()):
-        receipt, outcomes = append(ledger, group)
+        receipt, outcomes = appending(group)
         total += receipt
         if on_outcome:
             for (received, _), outcome in zip(group, outcomes, strict=True):
@@ -86,7 +109,7 @@ def take(
 
 def append(
     ledger: Ledger,
-    group: Sequence[tuple[Received, Refused | None]],
+    group: Group,
     moves: Iterable[Move] = (),
     written: Callable[[], None] | None = None,
 ) -> tuple[Receipt, list[Outcome]]:
@@ -98,25 +121,28 @@ def append(
     return appended.receipt, appended.outcomes
 
 
-def prepared(ledger: Ledger, group: Sequence[tuple[Received, Refused | None]]) -> list[Submission]:
+def prepared(ledger: Ledger, group: Group) -> list[Submission]:
     """Parse, check and encrypt a group, so that it can be appended."""
-    now = ledger.log.clock()
-    parsed = [refused or _parsed(received, now) for received, refused in group]
+    return closed(ledger, read(group, ledger.log.clock()))
+
+
+def read(group: Group, now: int) -> list[tuple[Received, Read]]:
+    """Parse and check a group: what can be done without keys, and anywhere."""
+    return [(received, refused or _read(received, now)) for received, refused in group]
+
+
+def closed(ledger: Ledger, group: Sequence[tuple[Received, Read]]) -> list[Submission]:
+    """Encrypt what is to be hidden of a group, so that all of it can be appended."""
     made = records_by_region(
-        ledger,
-        (
-            (received, p)
-            for (received, _), p in zip(group, parsed, strict=True)
-            if isinstance(p, Envelope)
-        ),
+        ledger, ((received, it) for received, it in group if isinstance(it, Envelope))
     )
     return [
-        Submission(received, p if isinstance(p, Refused) else next(made))
-        for (received, _), p in zip(group, parsed, strict=True)
+        Submission(received, next(made) if isinstance(it, Envelope) else it)
+        for received, it in group
     ]
 
 
-def _parsed(received: Received, now: int) -> Envelope[Touchpoint] | Refused:
+def _read(received: Received, now: int) -> Read:
     if not isinstance(received.raw, bytes):
         return Refused("too_large", "", f"longer than {TOUCHPOINT_BYTES_MAX:,} bytes")
     try:
@@ -129,10 +155,10 @@ def _parsed(received: Received, now: int) -> Envelope[Touchpoint] | Refused:
             "time",
             "more than 24 hours ahead of now: the clock of the source is wrong",
         )
-    return envelope
+    return record_in_clear(envelope) or envelope
 
 
-def _groups(items: Iterable[Item], stop: Stop) -> Iterator[list[tuple[Received, Refused | None]]]:
+def _groups(items: Iterable[Item], stop: Stop) -> Iterator[Group]:
     """Groups bounded in number, bytes and time; a stop ends the last one early."""
     group: list[tuple[Received, Refused | None]] = []
     size, started = 0, time.monotonic()

@@ -40,8 +40,7 @@ class Submission(msgspec.Struct, frozen=True, gc=False):
     record: Record | Refused
 
 
-@dataclass(frozen=True, slots=True)
-class Quarantined:
+class Quarantined(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=True):
     """It is kept under this number, and here is why it was not recorded."""
 
     entry: int

@@ -98,29 +98,21 @@ class Vault:
     def _draft(self, envelope: Envelope[Touchpoint]) -> "Protected | _Draft | Refused":
         """The touchpoint as far as it can be protected without a key, which most do not need."""
         try:
-            return self._drafted(envelope)
+            return in_clear(envelope) or self._drafted(envelope)
         except Refused as refused:
             return refused
 
-    def _drafted(self, envelope: Envelope[Touchpoint]) -> "Protected | _Draft":
+    def _drafted(self, envelope: Envelope[Touchpoint]) -> "_Draft":
         plan = _plan(envelope.type)
         data = plain(envelope.data)
-        subject = envelope.subject
         hidden: list[_Hidden] = []
-        secrets: list[_Secret] = []
-        tokens: tuple[str, ...] = ()
-        if is_personal(subject):
-            subject = self._hide(subject, "subject", hidden)
-        if not plan.touched.isdisjoint(data):
-            for parent, name, place in _found(data, plan.subjects):
-                parent[name] = self._hide(parent[name], place.path, hidden)
-            secrets = _found(data, plan.personal)
-            tokens = self._searched(secrets) if plan.is_searched else ()
+        subject = self._hide(envelope.subject, "subject", hidden)
+        for parent, name, place in _found(data, plan.subjects):
+            parent[name] = self._hide(parent[name], place.path, hidden)
+        secrets = _found(data, plan.personal)
+        tokens = self._searched(secrets) if plan.is_searched else ()
         content = _content(envelope, subject, data, plan.cls)
-        if secrets or hidden or envelope.extensions:
-            return _Draft(envelope, data, subject, hidden, secrets, tokens, content)
-        stored = msgspec.structs.replace(envelope, data=data)
-        return Protected(stored, _unkeyed_digest(content))
+        return _Draft(envelope, data, subject, hidden, secrets, tokens, content)
 
     def _searched(self, secrets: Sequence["_Secret"]) -> tuple[str, ...]:
         """The tokens of what can be searched by, where it is well-formed."""
@@ -173,6 +165,17 @@ class Vault:
         return self._keyring.ensure([name])[name]
 
 
+def in_clear(envelope: Envelope[Touchpoint]) -> Protected | None:
+    """The touchpoint as it may be stored if nothing in it is to be hidden, which takes no key;
+    None of any other."""
+    plan = _plan(envelope.type)
+    if envelope.extensions or is_personal(envelope.subject) or _touches(plan, envelope.data):
+        return None
+    data = plain(envelope.data)
+    digest = _unkeyed_digest(_content(envelope, envelope.subject, data, plan.cls))
+    return Protected(msgspec.structs.replace(envelope, data=data), digest)
+
+
 class _Place(NamedTuple):
     """Where in `data` something is that is to be hidden, and the kind it is searched by, if so."""
 
@@ -185,11 +188,11 @@ class _Place(NamedTuple):
 class _Plan(msgspec.Struct, frozen=True):
     """What a type has to hide: the subjects that it names, and its personal fields.
 
-    Data that has none of the `touched` names has none of it.
+    Data in which all fields of the `touched` names are None have none of it.
     """
 
     cls: type[Touchpoint]
-    touched: frozenset[str]
+    touched: tuple[str, ...]
     subjects: tuple[_Place, ...]
     personal: tuple[_Place, ...]
     is_searched: bool
@@ -200,8 +203,17 @@ def _plan(type_name: str) -> _Plan:
     cls = BY_TYPE[type_name]
     subjects = tuple(_place(path, None) for path in subject_fields(cls))
     personal = tuple(_place(field.path, field.search) for field in personal_fields(cls))
-    touched = frozenset((*place.inside, place.name)[0] for place in subjects + personal)
-    return _Plan(cls, touched, subjects, personal, any(place.search for place in personal))
+    touched = {(*place.inside, place.name)[0] for place in subjects + personal}
+    is_searched = any(place.search for place in personal)
+    return _Plan(cls, tuple(sorted(touched)), subjects, personal, is_searched)
+
+
+def _touches(plan: _Plan, data: Touchpoint) -> bool:
+    """Whether the data have a field in which something may be that is to be hidden."""
+    for name in plan.touched:  # noqa: SIM110 - a generator would take longer than the rest
+        if getattr(data, name) is not None:
+            return True
+    return False
 
 
 def _place(path: tuple[str, ...], search: str | None) -> _Place:

@@ -44,7 +44,7 @@ class Persons:
 
     def streams_of(self, person: str) -> list[str]:
         """The streams in which touchpoints of a person may stand."""
-        return [stream_of(subject).hex for subject in self.subjects_of(person)]
+        return [stream_of(subject) for subject in self.subjects_of(person)]
 
 
 ALONE = Persons()
@@ -96,7 +96,7 @@ class Ties:
         grouping = Grouping(ties, known.identity)
         homes: dict[str, str] = {}
         for subject in {tie.subject for tie in ties} & grouping.person.keys():
-            person, stream = grouping.person[subject], stream_of(subject).hex
+            person, stream = grouping.person[subject], stream_of(subject)
             homes[person] = min(stream, homes.get(person, stream))
         return Persons(grouping.person, grouping.members, homes, grouping.joins, grouping.declined)
 

@@ -8,7 +8,6 @@ import hashlib
 import hmac
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from typing import IO, Any
 
 import msgspec
@@ -29,8 +28,7 @@ Headers = Sequence[tuple[str, bytes | None]]
 WAITING, RECORDED, DISCARDED = "waiting", "recorded", "discarded"
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(msgspec.Struct, frozen=True):
     """Something that came through a door: its bytes (or a file that holds them) and from where.
 
     `door` is the name of the way in (append, import, kafka …), `context` where it stood there.
@@ -39,7 +37,7 @@ class Received:
 
     raw: bytes | IO[bytes]
     door: str
-    context: dict[str, Any] = field(default_factory=dict)
+    context: dict[str, Any] = {}
     headers: Headers = ()
     key: bytes | None = None
 
@@ -160,7 +158,7 @@ class Quarantine:
         received = Received(self.bytes_of(entry.entry, cursor), entry.door, entry.context)
         for part in self._parts(entry.entry, "number = ?", cursor):
             beside = _read_beside(part)
-            received = replace(received, headers=beside.headers, key=beside.key)
+            received = msgspec.structs.replace(received, headers=beside.headers, key=beside.key)
         return received
 
     def _parts(self, number: int, which: str, cursor: Cursor) -> Iterator[bytes]:

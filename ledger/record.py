@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from ledger.personal import Protected, Vault
+from ledger.personal import Protected, Vault, in_clear
 from schemas.door import Refused
 from schemas.envelope import Envelope
 from schemas.identity import (
@@ -26,7 +26,7 @@ _TYING = frozenset(
 """The types of facts that may put subjects together."""
 
 
-class Record(msgspec.Struct, frozen=True, gc=False):
+class Record(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """The bytes that will be stored, and what the log needs to know of them."""
 
     stream: str
@@ -44,13 +44,13 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     """The subjects under whose keys something in it is encrypted."""
 
 
-class Recorded(msgspec.Struct, frozen=True, gc=False):
+class Recorded(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=True):
     """It is new, and stands at this position."""
 
     position: int
 
 
-class Duplicate(msgspec.Struct, frozen=True, gc=False):
+class Duplicate(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=True):
     """The same touchpoint was recorded before, at this position."""
 
     position: int
@@ -71,11 +71,18 @@ def records_of(envelopes: Sequence[Envelope[Touchpoint]], vault: Vault) -> list[
     ]
 
 
-def _record(protected: Protected, vault: Vault) -> Record:
+def record_in_clear(envelope: Envelope[Touchpoint]) -> Record | None:
+    """The record of a touchpoint in which nothing is to be hidden, which takes no key; None of any
+    other, and of those that may put subjects together."""
+    protected = None if envelope.type in _TYING else in_clear(envelope)
+    return None if protected is None else _record(protected)
+
+
+def _record(protected: Protected, vault: Vault | None = None) -> Record:
     envelope = protected.envelope
     topic, subject = envelope.type, envelope.subject
     return Record(
-        stream=stream_of(subject).hex,
+        stream=stream_of(subject),
         topic=topic,
         state=_encode(envelope),
         source=envelope.source,
@@ -84,7 +91,7 @@ def _record(protected: Protected, vault: Vault) -> Record:
         subject=subject,
         tokens=protected.tokens,
         governs=topic in GOVERNING,
-        ties=_ties_of(protected, vault) if topic in _TYING else (),
+        ties=_ties_of(protected, vault) if vault and topic in _TYING else (),
         keyed=protected.keyed,
     )
 

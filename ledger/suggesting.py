@@ -85,7 +85,7 @@ def _sharing(tokens: list[str], cursor: Cursor) -> dict[str, list[str]]:
         f"SELECT token, subject FROM search_tokens WHERE token {cursor.AMONG} ORDER BY 1, 2",
         (cursor.listed(tokens),),
     ).fetchall()
-    streams = {stream_of(token).hex: token for token in tokens}
+    streams = {stream_of(token): token for token in tokens}
     own = cursor.execute(
         "SELECT DISTINCT replace(CAST(originator_id AS text), '-', '') "
         f"FROM {cursor.OF_STREAMS} WHERE originator_version = 1",

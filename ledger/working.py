@@ -1,5 +1,6 @@
-"""Work in several processes that read one ledger: how they start, and how they end."""
+"""Work in several processes on one ledger: how they start, and how they end."""
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -15,6 +16,8 @@ from typing import Any, TypeVar
 from ledger.errors import LedgerError
 
 STOPPING = {signal.SIGINT, signal.SIGTERM}
+COLLECTED_AFTER, COLLECTED_TIMES = 100_000, 50
+"""After how many new objects the young are looked at, and after how many times the older."""
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -41,7 +44,7 @@ def in_workers(
     waiting: deque[Future[R]] = deque()
     try:
         for task in tasks:
-            with _held_back(STOPPING):  # the processes that this may start inherit it
+            with held_back(STOPPING):  # the processes that this may start inherit it
                 waiting.append(pool.submit(work, task))
             if len(waiting) > 2 * workers:
                 yield waiting.popleft().result()
@@ -54,7 +57,7 @@ def in_workers(
 
 
 @contextmanager
-def _held_back(signals: set[signal.Signals]) -> Iterator[None]:
+def held_back(signals: set[signal.Signals]) -> Iterator[None]:
     """Let no such signal through meanwhile, neither here nor in a process that is started here.
 
     A worker leaves them to its parent, who ends the work; and the end of the parent ends ours.
@@ -64,6 +67,13 @@ def _held_back(signals: set[signal.Signals]) -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def collect_seldom() -> None:
+    """Let the garbage collector of this process look less often: what groups leave behind is
+    mostly gone by itself, and looking for the rest costs a fifteenth of the rate."""
+    gc.freeze()
+    gc.set_threshold(COLLECTED_AFTER, COLLECTED_TIMES, COLLECTED_TIMES)
 
 
 def _start(start: Callable[..., object], arguments: tuple[Any, ...]) -> None:

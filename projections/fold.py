@@ -114,7 +114,7 @@ def by_key(
 
 def streams_of_touchpoints(touchpoints: Iterable[Occurred]) -> set[str]:
     """The streams in which these touchpoints stand."""
-    return {stream_of(subject).hex for subject in {t.subject for t in touchpoints}}
+    return {stream_of(subject) for subject in {t.subject for t in touchpoints}}
 
 
 def fold_streams(

@@ -273,7 +273,7 @@ def walk(ledger: Ledger, view: View, after: str | None = None) -> Iterator[tuple
 
 def first_touchpoints(ledger: Ledger, subjects: Iterable[str]) -> list[Envelope[Touchpoint]]:
     """The first recorded touchpoint of each (stored) subject that has any; still encrypted."""
-    streams = [stream_of(subject).hex for subject in subjects]
+    streams = [stream_of(subject) for subject in subjects]
     with ledger.store.cursor() as cursor:
         rows = cursor.execute(
             f"SELECT topic, state FROM {cursor.OF_STREAMS} WHERE originator_version = 1",

@@ -46,10 +46,11 @@ def plain(value: Any) -> Any:
     known = _fields(value.__class__)
     if known:
         names, rich = known
-        found = {name: inner for name in names if (inner := getattr(value, name)) is not None}
-        for name in rich:
-            if name in found:
-                found[name] = plain(found[name])
+        found = {}
+        for name in names:
+            inner = getattr(value, name)
+            if inner is not None:
+                found[name] = plain(inner) if name in rich else inner
         return found
     if value.__class__ is tuple:
         return [plain(inner) for inner in value]

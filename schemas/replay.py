@@ -25,9 +25,15 @@ def _decoder(topic: str) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(form[BY_TYPE[topic]])
 
 
+def decode_as_written(topic: str, state: bytes) -> Envelope[Touchpoint]:
+    """The touchpoint of a stored event, in the version in which it was written."""
+    envelope: Envelope[Touchpoint] = _decoder(topic).decode(state)
+    return envelope
+
+
 def decode(topic: str, state: bytes) -> Envelope[Touchpoint]:
     """The touchpoint of a stored event, in the newest version of its type."""
-    envelope: Envelope[Touchpoint] = _decoder(topic).decode(state)
+    envelope = decode_as_written(topic, state)
     upcast = getattr(envelope.data, "upcast", None)
     if upcast is None:
         return envelope

@@ -65,9 +65,10 @@ def is_token(subject: str) -> bool:
 
 
 @lru_cache(maxsize=65_536)
-def stream_of(subject: str) -> UUID:
-    """The stream that holds the touchpoints of a (stored) subject: a UUIDv5 of it."""
-    return uuid5(STREAMS, subject)
+def stream_of(subject: str) -> str:
+    """The stream that holds the touchpoints of a (stored) subject: a UUIDv5 of it, as the log has
+    it (32 hexadecimal digits)."""
+    return uuid5(STREAMS, subject).hex
 
 
 def normalise(subject: str, region: str | None = None) -> str:

@@ -1,6 +1,7 @@
 """The application: endpoints inside of one shell that counts, times, guards and tells problems."""
 
 import time
+from functools import partial
 
 import structlog
 from anyio import CapacityLimiter
@@ -12,11 +13,13 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ledger.faults import raised_at
+from ledger.intake import Append, append
 from ledger.ledger import Ledger
 from web.bodies import let_go
 from web.endpoint import ENDPOINT_IN_SCOPE
 from web.openapi import described
-from web.problems import Problem, come_back, problem_of, raised_at
+from web.problems import Problem, come_back, problem_of
 from web.refusals import Refusals
 from web.registry import ENDPOINTS
 from web.service import STREAMS, THREADS, Service
@@ -38,14 +41,18 @@ INTERNAL, METHOD_NOT_ALLOWED = 500, 405
 _log = structlog.get_logger("touchstone.serve")
 
 
-def application(ledger: Ledger, settings: Settings, watch: Watch) -> Starlette:
-    """What a server runs, for one ledger."""
+def application(
+    ledger: Ledger, settings: Settings, watch: Watch, appending: Append | None = None
+) -> Starlette:
+    """What a server runs, for one ledger; `appending` is the way in, if it is not in here."""
+    appending = appending or partial(append, ledger)
     service = Service(
         ledger=ledger,
         settings=settings,
         tokens=Tokens(ledger, settings.requests_per_second),
         watch=watch,
-        taking=Taking(ledger),
+        appending=appending,
+        taking=Taking(appending),
         threads=CapacityLimiter(THREADS),
         streams=CapacityLimiter(STREAMS),
         refusals=Refusals(),

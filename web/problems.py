@@ -93,12 +93,3 @@ def problem_of(error: Exception) -> Problem:
     if isinstance(error, LedgerError):
         return come_back(507, "storage", "the ledger cannot take this now; nothing was recorded")
     return Problem(500, "internal", "a fault of the server; it is in its log")
-
-
-def raised_at(error: BaseException) -> str:
-    """Where in the code it was raised, file and line: all that is told of a fault of ours, whose
-    message may quote what was sent."""
-    place = error.__traceback__
-    while place is not None and place.tb_next is not None:
-        place = place.tb_next
-    return f"{place.tb_frame.f_code.co_filename}:{place.tb_lineno}" if place else ""

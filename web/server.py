@@ -1,7 +1,6 @@
 """The server: an application on a socket, until a stop is requested."""
 
 import asyncio
-import gc
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,8 +22,6 @@ BACKLOG = 2_048
 STOP_SECONDS = 20
 """In which requests under way have to end once a stop is requested."""
 LOOK_SECONDS = 0.05
-COLLECTED_AFTER, COLLECTED_TIMES = 100_000, 50
-"""After how many new objects the young are looked at, and after how many times the older."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,13 +61,6 @@ def _listening(place: Place) -> socket.socket:
         return socket.create_server((place.host, place.port), family=family, backlog=BACKLOG)
     except (OSError, UnicodeError) as error:  # a name that can be none is the latter
         raise NoPlace(str(error)) from error
-
-
-def collect_seldom() -> None:
-    """Let the garbage collector of this process look less often: what requests leave behind is
-    mostly gone by itself, and looking for the rest costs a fifteenth of the rate."""
-    gc.freeze()
-    gc.set_threshold(COLLECTED_AFTER, COLLECTED_TIMES, COLLECTED_TIMES)
 
 
 class _Server(uvicorn.Server):

@@ -8,6 +8,7 @@ from anyio import CapacityLimiter, to_thread
 from starlette.requests import Request
 
 from ledger.access import Access
+from ledger.intake import Append
 from ledger.ledger import Ledger
 from ledger.quarantine import Item
 from web.refusals import Refusals
@@ -27,12 +28,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One server; `threads` are those that may ask the ledger at the same time."""
+    """One server; `threads` are those that may ask the ledger at the same time. What a request
+    brings is appended by `taking`; `appending` is for streams, which bring groups of their own."""
 
     ledger: Ledger
     settings: Settings
     tokens: Tokens
     watch: Watch
+    appending: Append
     taking: Taking
     threads: CapacityLimiter
     streams: CapacityLimiter

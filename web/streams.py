@@ -111,7 +111,9 @@ def _take(
     long_max = service.settings.body_max
     source = cast(IO[bytes], arriving)
     items = _Ending(read_touchpoints(source, door, NAME, long_max=long_max))
-    receipt = take(service.ledger, access.screened(items), on_outcome=write)
+    receipt = take(
+        service.ledger, access.screened(items), on_outcome=write, appending=service.appending
+    )
     service.watch.took(door, receipt)
     if items.is_early:
         raise Problem(

@@ -1,14 +1,14 @@
 """Taking in: what requests bring goes through the intake, all that waits in one commit.
 
 A request that finds nobody at work is taken in at once; those that come meanwhile are taken in
-together, as soon as the group before has only its commit to wait for. More than one thread at work
-would spend their time on waiting for each other: there is one interpreter, and the store has one
-writer.
+together, as soon as the group before is out of the hands of this interpreter: in those of another
+process, or of the disk. More than one thread at work would spend their time on waiting for each
+other.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,14 +17,13 @@ import structlog
 from anyio import CapacityLimiter, to_thread
 
 from ledger.access import Access
+from ledger.appender import LANES
 from ledger.errors import LedgerError
-from ledger.intake import append
-from ledger.ledger import Ledger
+from ledger.intake import Append, Group
 from ledger.log import Outcome
-from ledger.quarantine import Item, Received
+from ledger.quarantine import Item
 from ledger.receipt import Receipt
 from ledger.record import Duplicate, Recorded
-from schemas.door import Refused
 from web.problems import come_back
 
 STATUSES = ("recorded", "duplicate", "conflict", "quarantined")
@@ -32,8 +31,6 @@ GROUP_ITEMS_MAX = 2_500
 """In one group, unless a single request brings more."""
 
 _log = structlog.get_logger("touchstone.serve")
-
-Group = list[tuple[Received, Refused | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +71,14 @@ class _Brought:
 
 
 class Taking:
-    """Takes in for all requests of one server, in its event loop."""
+    """Takes in for all requests of one server, in its event loop, by one way to append."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+    def __init__(self, appending: Append) -> None:
+        self._appending = appending
         self._waiting: deque[_Brought] = deque()
-        self._threads = CapacityLimiter(2)  # one of them waits for a commit
-        self._turn = asyncio.Semaphore(1)
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._at_work = False
+        self._threads = CapacityLimiter(LANES)
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._is_at_work = False
 
     async def take(self, access: Access | None, items: Sequence[Item]) -> Taken:
         """What became of the items, once it is durable. Raises LedgerError.
@@ -91,16 +87,34 @@ class Taking:
         """
         brought = _Brought(access, items)
         self._waiting.append(brought)
-        if not self._at_work:
-            self._at_work = True
-            self._begin(self._work())
+        self._go_on()
         return await brought.answer
 
-    def _begin(self, work: Coroutine[None, None, None]) -> None:
-        """The loop itself does not hold on to a task."""
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def _go_on(self) -> None:
+        """Take in the next group if there is one, nobody is at work, and a lane is free."""
+        if self._waiting and not self._is_at_work and len(self._under_way) < LANES:
+            self._is_at_work = True
+            task = asyncio.create_task(self._take_together())
+            self._under_way.add(task)
+            task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        self._go_on()
+
+    async def _take_together(self) -> None:
+        """Take in all that waits by now, and let the next begin as soon as it may."""
+        group = self._admitted()
+        turn = _Turn(self._over)
+        try:
+            for brought, answer in zip(group, await self._taken(group, turn), strict=True):
+                brought.tell(answer)
+        finally:
+            turn.end()
+
+    def _over(self) -> None:
+        self._is_at_work = False
+        self._go_on()
 
     def _admitted(self) -> list[_Brought]:
         """As many of those who wait as go together."""
@@ -110,26 +124,10 @@ class Taking:
             found.append(self._waiting.popleft())
         return found
 
-    async def _work(self) -> None:
-        try:
-            while self._waiting:
-                await self._turn.acquire()
-                self._begin(self._take_together(self._admitted()))
-        finally:
-            self._at_work = False
-
-    async def _take_together(self, group: list[_Brought]) -> None:
-        turn = _Turn(self._turn)
-        try:
-            for brought, answer in zip(group, await self._taken(group, turn), strict=True):
-                brought.tell(answer)
-        finally:
-            turn.end()
-
     async def _taken(self, group: list[_Brought], turn: "_Turn") -> Sequence[Taken | Exception]:
         try:
             return await to_thread.run_sync(
-                _take_all, self._ledger, group, turn.end_from_thread, limiter=self._threads
+                _take_all, self._appending, group, turn.end_from_thread, limiter=self._threads
             )
         except Exception as error:  # noqa: BLE001 - no thread, say; the next may find one
             _log.error("no group was taken in", error=type(error).__name__)
@@ -139,8 +137,8 @@ class Taking:
 class _Turn:
     """One group's turn at the interpreter; it may be ended more than once."""
 
-    def __init__(self, turns: asyncio.Semaphore) -> None:
-        self._turns = turns
+    def __init__(self, over: Callable[[], None]) -> None:
+        self._over = over
         self._loop = asyncio.get_running_loop()
         self._is_over = False
 
@@ -148,7 +146,7 @@ class _Turn:
         """Let the next begin."""
         if not self._is_over:
             self._is_over = True
-            self._turns.release()
+            self._over()
 
     def end_from_thread(self) -> None:
         """The same, from outside of the loop."""
@@ -157,24 +155,26 @@ class _Turn:
 
 
 def _take_all(
-    ledger: Ledger, group: Sequence[_Brought], written: Callable[[], None]
+    appending: Append, group: Sequence[_Brought], written: Callable[[], None]
 ) -> list[Taken | Exception]:
     """What became of each of them. What is below us fails all alike; after any other error one
     of them may be guilty, and each is tried alone."""
     try:
-        return list(_taken(ledger, group, written))
+        return list(_taken(appending, group, written))
     except LedgerError as error:
         return [error] * len(group)
     except Exception as error:  # noqa: BLE001 - it is raised to whom it belongs
         if len(group) == 1:
             return [error]
-        return [answer for brought in group for answer in _take_all(ledger, [brought], written)]
+        return [answer for each in group for answer in _take_all(appending, [each], written)]
 
 
-def _taken(ledger: Ledger, group: Sequence[_Brought], written: Callable[[], None]) -> list[Taken]:
+def _taken(
+    appending: Append, group: Sequence[_Brought], written: Callable[[], None]
+) -> list[Taken]:
     groups = [brought.group() for brought in group]
     together = [item for items in groups for item in items]
-    receipt, outcomes = append(ledger, together, written=written)
+    receipt, outcomes = appending(together, written=written)
     for received, _ in together:
         received.close()
     found, start = [], 0

@@ -18,20 +18,22 @@ from cli.logs import logging_to_people
 from cli.session import Session, no_follow_option, pass_session
 from cli.stopping import stopping
 from cli.webhook_secrets import secret_of
+from ledger.appender import Appender
 from ledger.errors import LedgerError
+from ledger.faults import raised_at
 from ledger.intake import Stop
 from ledger.ledger import Ledger
 from ledger.mapping_file import MappingInvalid
 from ledger.metrics import Gauge
 from ledger.progress import Report, silent
 from ledger.waiting import delays, pause
+from ledger.working import collect_seldom
 from projections.following import STUCK_SECONDS, Following
 from projections.pulse import Pulse
 from projections.rebuild import Interrupted
 from projections.registry import PROJECTIONS
 from web.app import application
-from web.problems import raised_at
-from web.server import collect_seldom, serve
+from web.server import serve
 from web.settings import Settings
 from web.watch import Watch
 from web.webhooks.config import load_webhooks
@@ -110,12 +112,17 @@ def command(
     )
     place = listening_at(host, port, tls_cert, tls_key)
     log = structlog.get_logger("touchstone.serve")
-    with logging_to_people(quiet=session.quiet), session.ledger() as ledger, stopping() as stop:
+    with (
+        logging_to_people(quiet=session.quiet),
+        session.ledger() as ledger,
+        Appender(ledger) as appender,
+        stopping() as stop,
+    ):
         for webhook in settings.webhooks:
             path = PATH.format(name=webhook.name)
             log.info("webhook", name=webhook.name, connector=webhook.connector.name, path=path)
         pulse = None if no_follow else Pulse(STUCK_SECONDS)
-        app = application(ledger, settings, Watch(partial(_views, pulse)))
+        app = application(ledger, settings, Watch(partial(_views, pulse)), appender.append)
         with place_told(place), _following(ledger, pulse):
             collect_seldom()
             serve(app, settings, place, stop, lambda url: log.info("answers", url=url))

@@ -126,6 +126,21 @@ def wait_until(reached: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -
         time.sleep(0.005)
 
 
+def family(pid: int) -> list[int]:
+    """A process, and all that it and those have started."""
+    found = [pid]
+    for parent in found:
+        for children in Path(f"/proc/{parent}/task").glob("*/children"):
+            found += map(int, children.read_text().split())
+    return found
+
+
+def spawned(pid: int) -> list[int]:
+    """Those of them that Python has started to work beside it."""
+    found = family(pid)[1:]
+    return [p for p in found if b"spawn_main" in Path(f"/proc/{p}/cmdline").read_bytes()]
+
+
 def _serve() -> None:
     """Fork and tell, until the input ends."""
     import tests.crash.doors as doors

@@ -108,7 +108,7 @@ def narrowed(view: View, facts: Iterable[Envelope[Any]]) -> list[Any]:
 
 
 def _streams(told: Known) -> list[str]:
-    return sorted({stream_of(fact.subject).hex for fact in told})
+    return sorted({stream_of(fact.subject) for fact in told})
 
 
 def _json(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ import zstandard
 from ledger.ledger import Ledger, open_ledger
 from ledger.sqlite.address import SQLiteAddress
 from tests.cli.running import program
-from tests.crash.launching import wait_until
+from tests.crash.launching import family, spawned, wait_until
 from tests.ledger.sending import Event, line, order, positions
 from tests.places import SQLitePlaces
 from tests.web.raw import head, raw
@@ -35,7 +36,7 @@ BATCH, BATCHES = 500, 8
 
 @dataclass(frozen=True)
 class Process:
-    """A server in a process of its own, and the ledger that it serves, as we see it."""
+    """A server in processes of its own, and the ledger that it serves, as we see it."""
 
     running: Running
     pid: int
@@ -43,32 +44,44 @@ class Process:
 
     @property
     def most_memory(self) -> int:
-        """What it has had in memory at most, in bytes."""
-        status = Path(f"/proc/{self.pid}/status").read_text()
-        (found,) = (text.split()[1] for text in status.splitlines() if text.startswith("VmHWM"))
-        return int(found) * 1_024
+        """What its processes have had in memory at most, in bytes."""
+        return sum(map(_most_memory, family(self.pid)))
 
     def limit_files(self, size: int | str) -> None:
-        """Let it write no file any longer than this."""
-        subprocess.run(["prlimit", "--pid", str(self.pid), f"--fsize={size}:"], check=True)
+        """Let none of its processes write a file any longer than this."""
+        for pid in family(self.pid):
+            subprocess.run(["prlimit", "--pid", str(pid), f"--fsize={size}:"], check=True)
+
+
+def _most_memory(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    (found,) = (text.split()[1] for text in status.splitlines() if text.startswith("VmHWM"))
+    return int(found) * 1_024
 
 
 @contextmanager
-def process(ledger: Ledger, address: SQLiteAddress, folder: Path) -> Iterator[Process]:
+def started(address: SQLiteAddress, folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+    """The command, when it answers, and the file that it writes its log to."""
     err = folder / "err"
     command = [*program({}), "--ledger", address.url, "serve", "--port", "0", "--rate", "0"]
     with (
         err.open("wb") as said,
-        subprocess.Popen([*command, "--body-limit", str(LIMIT)], stderr=said) as started,
+        subprocess.Popen([*command, "--body-limit", str(LIMIT)], stderr=said) as popen,
     ):
         try:
-            wait_until(lambda: b'"url"' in err.read_bytes() or started.poll() is not None)
-            url = json.loads(err.read_text().splitlines()[0])["url"]
-            yield Process(Running(url, ledger, Watch()), started.pid, err)
-            started.send_signal(signal.SIGTERM)
-            assert started.wait(60) == 128 + signal.SIGTERM, err.read_text()
+            wait_until(lambda: b'"url"' in err.read_bytes() or popen.poll() is not None)
+            yield popen, err
         finally:
-            started.kill()
+            popen.kill()
+
+
+@contextmanager
+def process(ledger: Ledger, address: SQLiteAddress, folder: Path) -> Iterator[Process]:
+    with started(address, folder) as (popen, err):
+        url = json.loads(err.read_text().splitlines()[0])["url"]
+        yield Process(Running(url, ledger, Watch()), popen.pid, err)
+        popen.send_signal(signal.SIGTERM)
+        assert popen.wait(60) == 128 + signal.SIGTERM, err.read_text()
 
 
 @pytest.fixture(scope="module")
@@ -187,6 +200,28 @@ def test_a_full_disk_acknowledges_nothing_stays_readable_and_goes_on_with_room(
     said = served.err.read_text()
     assert '"code":"storage"' in said
     assert CANARY not in said
+
+
+def test_an_appender_that_was_ended_is_a_reason_to_come_back(served: Process, shop: Client) -> None:
+    for pid in spawned(served.pid):
+        os.kill(pid, signal.SIGKILL)
+    reply = shop.post(PATH, order("meanwhile"))
+    assert (reply.status, reply.json()["code"]) == (503, "unreachable")
+    assert "retry-after" in reply.headers
+    assert shop.post(PATH, order("meanwhile")).status == 200
+    assert len(served.running.ledger.log.identified("meanwhile", "shop")) == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_the_end_of_a_server_is_the_end_of_its_appender(
+    sqlite_places: SQLitePlaces, tmp_path: Path, number: signal.Signals
+) -> None:
+    with started(sqlite_places.taken(), tmp_path) as (popen, _):
+        beside = [Path(f"/proc/{pid}") for pid in spawned(popen.pid)]
+        assert beside
+        popen.send_signal(number)
+        popen.wait(60)
+        wait_until(lambda: not any(map(Path.exists, beside)))
 
 
 def batch(name: str) -> list[Event]:

@@ -15,13 +15,14 @@ from starlette.responses import Response
 
 from ledger.access import ANY_SOURCE, Access, Right
 from ledger.errors import LedgerError
+from ledger.faults import raised_at
 from ledger.quarantine import Item, Received
 from schemas.door import Refused
 from web.admission import admit, recognise
 from web.bodies import body_of
 from web.endpoint import TEXT, Answer, Endpoint, Parameter, Schema
 from web.events import answer
-from web.problems import Problem, kept_as, problem_of, raised_at
+from web.problems import Problem, kept_as, problem_of
 from web.segment.call import KINDS, Delivery
 from web.segment.calls import touchpoints
 from web.segment.reading import Body, TooMany, batch, secret_of, single, value_of, without_secret

@@ -1,0 +1,213 @@
+"""An appender: a process beside a door, which encrypts and appends what the door has parsed.
+
+One interpreter runs on one core at a time. A door that did all of it would make its clients wait
+for keys and ciphers, and those wait for clients. Here the door goes on reading meanwhile; what
+takes no key is done there, and what comes over is done in groups, in the order of their coming.
+
+A caller is answered once its group is durable, so whichever of the two is killed, nothing that was
+acknowledged is lost; what was not is sent again by its client, and recorded once.
+"""
+
+import multiprocessing
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from multiprocessing.connection import Connection
+
+from ledger.address import Address
+from ledger.errors import LedgerError, Unreachable
+from ledger.faults import keep_place
+from ledger.frames import read_answer, read_group, write_answer, write_group
+from ledger.intake import Group, append, closed, read
+from ledger.ledger import Ledger, open_ledger
+from ledger.log import Outcome
+from ledger.receipt import Receipt
+from ledger.working import STOPPING, collect_seldom, held_back
+
+LANES = 3
+"""Groups at the same time: one is on its way, one is encrypted or written, one is committed."""
+END_SECONDS = 10.0
+"""In which the groups in hand have to end, before the process is ended."""
+
+
+class Appender:
+    """A ledger's appender; to be called by any thread, and closed. It is started again when it was
+    ended from outside."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._changing = threading.Lock()
+        self._process: _Process | None = None
+        self._is_closed = False
+
+    def __enter__(self) -> "Appender":
+        """Start it. Raises LedgerError when it cannot open the ledger."""
+        self._running()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the process when the groups in hand are durable; there will be no other."""
+        with self._changing:
+            self._is_closed = True
+            process, self._process = self._process, None
+        if process is not None:
+            process.end()
+
+    def append(
+        self, group: Group, *, written: Callable[[], None] | None = None
+    ) -> tuple[Receipt, list[Outcome]]:
+        """See `ledger.intake.Append`. `written` is called when the group is on its way.
+
+        Raises Unreachable when the process was ended from outside: whether the group was recorded
+        is not known then.
+        """
+        if any(not isinstance(received.raw, bytes) for received, _ in group):
+            return append(self._ledger, group, written=written)  # a file stays where it is
+        frame = write_group(read(group, self._ledger.log.clock()))
+        process = self._running()
+        try:
+            answer = process.ask(frame, written)
+        except (EOFError, OSError):
+            self._give_up(process)
+            raise Unreachable("the process that appends was ended from outside") from None
+        if isinstance(answer, Exception):
+            raise answer
+        return read_answer(answer)
+
+    def _running(self) -> "_Process":
+        with self._changing:
+            if self._is_closed:
+                raise Unreachable("the process that appends was closed")
+            if self._process is None:
+                self._process = _Process(self._ledger.address)
+            return self._process
+
+    def _give_up(self, process: "_Process") -> None:
+        """Let the next call start another, unless that was done."""
+        with self._changing:
+            if self._process is not process:
+                return
+            self._process = None
+        process.kill()
+
+
+class _Process:
+    """One process, from its start to its end, and the lanes to it."""
+
+    def __init__(self, address: Address) -> None:
+        context = multiprocessing.get_context("spawn")
+        pairs = [context.Pipe() for _ in range(LANES)]
+        theirs = [there for _, there in pairs]
+        self._process = context.Process(target=_run, args=(address, theirs), name="appender")
+        with held_back(STOPPING):  # it ends with us, and not before
+            self._process.start()
+        for lane in theirs:
+            lane.close()
+        self._free: queue.SimpleQueue[Connection] = queue.SimpleQueue()
+        self._await(pairs[0][0])
+        for lane, _ in pairs:
+            self._free.put(lane)
+
+    def _await(self, lane: Connection) -> None:
+        """Until it has opened the ledger."""
+        try:
+            refusal = lane.recv()
+        except EOFError:
+            self.kill()
+            raise LedgerError("the process that appends did not start") from None
+        if refusal is not None:
+            self.kill()
+            raise refusal
+
+    def ask(self, frame: bytes, written: Callable[[], None] | None) -> bytes | Exception:
+        """The answer to a group. Raises EOFError or OSError when the process has ended."""
+        lane = self._free.get()
+        try:
+            lane.send_bytes(frame)
+            if written is not None:
+                written()
+            answer: bytes | Exception = lane.recv()
+            return answer
+        finally:
+            self._free.put(lane)
+
+    def end(self) -> None:
+        """Close each lane when its group is answered; the end of all is the end of the process."""
+        with suppress(queue.Empty):  # it waits for whoever else is at work in the ledger
+            lanes = [self._free.get(timeout=END_SECONDS) for _ in range(LANES)]
+            for lane in lanes:
+                lane.close()
+                self._free.put(lane)  # for who comes too late, and would wait for one
+            self._process.join(END_SECONDS)
+        self.kill()
+
+    def kill(self) -> None:
+        """End it now, if it has not ended; what it had in hand is rolled back."""
+        self._process.kill()
+        self._process.join()
+
+
+def _run(address: Address, lanes: Sequence[Connection]) -> None:
+    """What the process does: answer groups on each lane until all of them are closed."""
+    try:
+        ledger = open_ledger(address)
+    except Exception as error:  # noqa: BLE001 - it is raised to who has started this
+        keep_place(error)
+        lanes[0].send(error)
+        return
+    with ledger:
+        collect_seldom()
+        turns = threading.Lock()
+        threads = [threading.Thread(target=_serve, args=(ledger, ln, turns)) for ln in lanes]
+        lanes[0].send(None)
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+
+def _serve(ledger: Ledger, lane: Connection, turns: threading.Lock) -> None:
+    with lane:
+        while True:
+            try:
+                frame = lane.recv_bytes()
+                _send(lane, _answer(ledger, frame, _Turn(turns)))
+            except (EOFError, OSError):  # who has started this has closed the lane, or ended
+                return
+
+
+def _send(lane: Connection, answer: bytes | Exception) -> None:
+    try:
+        lane.send(answer)
+    except (TypeError, AttributeError, ValueError):  # an error that cannot be sent
+        lane.send(RuntimeError(type(answer).__name__))
+
+
+class _Turn:
+    """One thread's turn at the interpreter; others begin when it is passed on."""
+
+    def __init__(self, turns: threading.Lock) -> None:
+        turns.acquire()
+        self._turns = turns
+        self._is_over = False
+
+    def pass_on(self) -> None:
+        """May be called again."""
+        if not self._is_over:
+            self._is_over = True
+            self._turns.release()
+
+
+def _answer(ledger: Ledger, frame: bytes, turn: _Turn) -> bytes | Exception:
+    try:
+        appended = ledger.log.append(closed(ledger, read_group(frame)), written=turn.pass_on)
+        return write_answer(appended.receipt, appended.outcomes)
+    except Exception as error:  # noqa: BLE001 - it is raised to whom it belongs
+        keep_place(error)
+        return error
+    finally:
+        turn.pass_on()

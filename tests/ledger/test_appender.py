@@ -1,0 +1,199 @@
+"""An appender: another process does what this one would do, and what ends one of them is borne."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from multiprocessing import Pipe
+from typing import Any
+
+import pytest
+
+from ledger.address import Address
+from ledger.appender import LANES, Appender, _answer, _send, _Turn
+from ledger.errors import KeysMissing, Locked, Unreachable
+from ledger.faults import raised_at
+from ledger.frames import write_group
+from ledger.intake import read
+from ledger.ledger import Ledger, open_ledger
+from ledger.log import Quarantined, system_clock
+from ledger.quarantine import Received
+from ledger.record import Duplicate, Recorded
+from schemas.door import Refused
+from schemas.fields import rfc3339
+from schemas.replay import decode
+from tests.crash.launching import spawned, wait_until
+from tests.ledger.sending import HOUR, NOW, line, order, orders, positions, send, waiting
+
+KILLS = 3
+
+
+@pytest.fixture
+def appender(ledger: Ledger) -> Iterator[Appender]:
+    with Appender(ledger) as started:
+        yield started
+
+
+def came(*events: Any) -> list[tuple[Received, Refused | None]]:
+    return [(Received(e if isinstance(e, bytes) else line(e), "http"), None) for e in events]
+
+
+def appenders() -> list[int]:
+    return spawned(os.getpid())
+
+
+def test_what_becomes_of_a_group_is_what_would_become_of_it_here(
+    ledger: Ledger, appender: Appender
+) -> None:
+    send(ledger, order("known"), order("taken"))
+    receipt, outcomes = appender.append(
+        [
+            *came(order("new"), order("known"), order("taken", subject="customer:7"), b"{"),
+            *came(order("mail", subject="email:ana@example.com")),
+            (Received(b"no", "http", {"item": 5}, (("a", b"b"),)), Refused("no", "p", "why")),
+        ]
+    )
+    assert [type(outcome) for outcome in outcomes] == [
+        Recorded, Duplicate, Quarantined, Quarantined, Recorded, Quarantined,
+    ]  # fmt: skip
+    assert (receipt.received, receipt.recorded, receipt.duplicate) == (6, 2, 1)
+    assert (receipt.conflict, receipt.quarantined, receipt.head) == (1, 2, 4)
+    conflict, broken, refused = waiting(ledger)
+    assert (conflict.reason, broken.path, refused.reason) == ("conflict", "", "no")
+    with ledger.store.cursor() as cursor:
+        assert ledger.quarantine.received(refused, cursor).headers == [("a", b"b")]
+        assert ledger.quarantine.bytes_of(conflict.entry, cursor) == line(
+            order("taken", subject="customer:7")
+        )
+
+
+def test_what_it_has_encrypted_is_opened_here(ledger: Ledger, appender: Appender) -> None:
+    appender.append(came(order("mail", subject="email:ana@example.com")))
+    (stored,) = ledger.log.page(0, 1)
+    assert b"ana" not in stored.state
+    (envelope,) = ledger.vault.reveal([decode(stored.topic, stored.state)])
+    assert envelope.subject == "email:ana@example.com"
+
+
+def test_callers_at_the_same_time_get_receipts_of_their_own(
+    ledger: Ledger, appender: Appender
+) -> None:
+    groups = [orders(range(start, start + 5)) for start in range(0, 50, 5)]
+    with ThreadPoolExecutor(2 * LANES) as threads:
+        found = list(threads.map(lambda group: appender.append(came(*group)), groups))
+    assert [receipt.recorded for receipt, _ in found] == [5] * 10
+    assert positions(ledger) == list(range(1, 51))
+    told = {outcome.position for _, outcomes in found for outcome in outcomes}  # type: ignore[union-attr]
+    assert told == set(range(1, 51))
+
+
+def test_bytes_that_are_in_a_file_are_kept_whole(ledger: Ledger, appender: Appender) -> None:
+    refused = Refused("too_large", "", "too long")
+    receipt, _ = appender.append([(Received(BytesIO(b"long"), "http"), refused), *came(order())])
+    assert (receipt.recorded, receipt.quarantined) == (1, 1)
+    (entry,) = waiting(ledger)
+    with ledger.store.cursor() as cursor:
+        assert ledger.quarantine.bytes_of(entry.entry, cursor) == b"long"
+
+
+def test_a_touchpoint_from_tomorrow_is_judged_by_the_clock_of_the_door(
+    ledger: Ledger, appender: Appender
+) -> None:
+    ahead = system_clock() - HOUR  # not so for the other process
+    (outcome,) = appender.append(came(order(time=rfc3339(ahead, 0))))[1]
+    assert isinstance(outcome, Quarantined)
+    assert outcome.refused.reason == "time_ahead"
+
+
+def test_who_asks_is_told_when_it_is_killed_and_the_next_is_served(
+    ledger: Ledger, appender: Appender
+) -> None:
+    """What was under way is sent again, as a client would; nothing is lost or doubled."""
+    done = threading.Event()
+    unreachable = 0
+
+    def send_all() -> None:
+        nonlocal unreachable
+        for number in range(0, 3_000, 20):
+            while True:
+                try:
+                    appender.append(came(*orders(range(number, number + 20))))
+                    break
+                except Unreachable:
+                    unreachable += 1
+        done.set()
+
+    sender = threading.Thread(target=send_all)
+    sender.start()
+    for _ in range(KILLS):
+        before = len(positions(ledger))
+        wait_until(lambda before=before: done.is_set() or len(positions(ledger)) > before + 100)  # type: ignore[misc]
+        for pid in appenders():
+            os.kill(pid, signal.SIGKILL)
+    sender.join()
+    assert unreachable >= 1
+    assert positions(ledger) == list(range(1, 3_001))
+
+
+def test_a_group_in_hand_is_recorded_before_it_ends(ledger: Ledger) -> None:
+    with ThreadPoolExecutor(1) as threads:
+        with Appender(ledger) as appender:
+            under_way = threading.Event()
+            asked = threads.submit(
+                appender.append, came(*orders(range(2_000))), written=under_way.set
+            )
+            assert under_way.wait(60)
+        assert asked.result()[0].recorded == 2_000
+    with pytest.raises(Unreachable, match="closed"):
+        appender.append(came(order()))
+    assert not appenders()
+
+
+def test_signals_to_all_processes_of_a_terminal_are_left_to_who_has_started_it(
+    appender: Appender,
+) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        for pid in appenders():
+            os.kill(pid, number)
+    assert appender.append(came(order()))[0].recorded == 1
+
+
+def test_who_cannot_open_the_ledger_says_why(address: Address) -> None:
+    with open_ledger(address) as ledger:
+        address.keys.rename(address.keys.with_suffix(".away"))
+        with pytest.raises(KeysMissing, match="key file"):
+            Appender(ledger).__enter__()
+    assert not appenders()
+
+
+@pytest.mark.parametrize("error", [Locked("somebody else is at work"), ValueError("a fault")])
+def test_an_error_there_is_raised_here_with_its_place(
+    file_ledger: Ledger, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(file_ledger.log, "append", fail)
+    turns = threading.Lock()
+    here, there = Pipe()
+    _send(there, _answer(file_ledger, frame(order()), _Turn(turns)))
+    told = here.recv()
+    assert (type(told), str(told)) == (type(error), str(error))
+    assert raised_at(told).startswith(__file__)
+    assert not turns.locked()
+
+
+def test_an_error_that_cannot_be_sent_is_told_by_its_name() -> None:
+    class Odd(Exception):
+        def __init__(self) -> None:
+            self.lock = threading.Lock()
+
+    here, there = Pipe()
+    _send(there, Odd())
+    assert repr(here.recv()) == "RuntimeError('Odd')"
+
+
+def frame(*events: Any) -> bytes:
+    return write_group(read(came(*events), NOW))
