@@ -1,7 +1,10 @@
 """The loop of `touchstone consume`, against a real broker; tests/crash has what it survives."""
 
+import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -15,13 +18,16 @@ from consumers.ends import Ends
 from consumers.errors import TopicRenewed
 from consumers.producing import Destination, Producer
 from consumers.watch import Watch
+from ledger.appender import Appender
 from ledger.errors import LedgerError, Unreachable
 from ledger.intake import Stop
 from ledger.ledger import Ledger
 from ledger.receipt import Receipt
 from tests.consumers.topics import new_group, produce, subscription
-from tests.ledger.sending import line, orders, positions, waiting
+from tests.ledger.sending import line, order, orders, positions, waiting
 from tests.servers.kafka import Broker, NewTopic
+from tests.web.serving import serving
+from web.settings import Settings
 
 
 class Groups(Watch):
@@ -63,7 +69,7 @@ def test_a_group_has_no_more_bytes_than_can_be_borne(
     ledger: Ledger, kafka_broker: Broker, new_topic: NewTopic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     topic = new_topic(2)
-    lines = [line(order) for order in orders(range(40))]
+    lines = [line(event) for event in orders(range(40))]
     for number in range(2):
         produce(kafka_broker.servers, topic, *lines[number::2], partition=number)
     monkeypatch.setattr(consumers.consuming, "GROUP_BYTES_MAX", 5 * len(lines[-1]))
@@ -80,13 +86,53 @@ def test_a_record_larger_than_that_is_a_group_of_its_own(
     ledger: Ledger, kafka_broker: Broker, new_topic: NewTopic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     topic = new_topic()
-    produce(kafka_broker.servers, topic, *[line(order) for order in orders(range(4))])
+    produce(kafka_broker.servers, topic, *[line(event) for event in orders(range(4))])
     monkeypatch.setattr(consumers.consuming, "GROUP_BYTES_MAX", 10)
 
     with consuming(ledger, kafka_broker, topic) as (run, groups):
         run.run(once=True)
 
     assert [size for size in groups.sizes if size] == [1, 1, 1, 1]
+
+
+def test_what_comes_by_http_and_by_kafka_at_once_is_recorded_once(
+    ledger: Ledger, kafka_broker: Broker, new_topic: NewTopic
+) -> None:
+    """FAULTS 3: at two offsets, and from fifty clients for as long as those are read."""
+    topic, came = new_topic(), line(order())
+    produce(kafka_broker.servers, topic, came, came)
+    replies: list[dict[str, Any]] = []
+    is_read = threading.Event()
+
+    with (
+        Appender(ledger) as appender,
+        serving(ledger, Settings(requests_per_second=0), appending=appender.append) as running,
+        consuming(ledger, kafka_broker, topic) as (run, _),
+    ):
+        secret = running.secret()
+
+        def send() -> None:
+            with running.client(secret=secret) as client:
+                while not is_read.is_set():
+                    replies.append(client.post("/v1/events", came).json())
+
+        clients = [threading.Thread(target=send) for _ in range(50)]
+        for client in clients:
+            client.start()
+        try:
+            run.run(once=True)
+        finally:
+            is_read.set()
+        for client in clients:
+            client.join()
+
+    taken = run.taken.receipt
+    counts = Counter(reply["status"] for reply in replies)
+    assert len(replies) > len(clients)
+    assert {reply["position"] for reply in replies} == {1}
+    assert (taken.received, counts["recorded"] + taken.recorded) == (2, 1)
+    assert counts["duplicate"] + taken.duplicate == len(replies) + 1
+    assert positions(ledger) == [1]
 
 
 @pytest.mark.parametrize("again", [False, True])

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ledger.access import create_token
-from ledger.intake import Stop
+from ledger.intake import Append, Stop
 from ledger.ledger import Ledger
 from web.app import application
 from web.server import Place, serve
@@ -106,7 +106,10 @@ class Running:
 
 @contextmanager
 def serving(
-    ledger: Ledger, settings: Settings | None = None, place: Place = PLACE
+    ledger: Ledger,
+    settings: Settings | None = None,
+    place: Place = PLACE,
+    appending: Append | None = None,
 ) -> Iterator[Running]:
     """A server on a free port, stopped afterwards; nobody follows the views."""
     settings = settings or Settings()
@@ -117,7 +120,7 @@ def serving(
         urls.append(url)
         told.set()
 
-    app = application(ledger, settings, watch)
+    app = application(ledger, settings, watch, appending)
     thread = threading.Thread(target=serve, args=(app, settings, place, stop, ready))
     thread.start()
     try:

@@ -7,24 +7,29 @@ import threading
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import zstandard
+from psycopg import sql
 from structlog.testing import capture_logs
 
 from ledger.access import create_token, revoke_token
-from ledger.address import Address
-from ledger.ledger import Ledger, open_ledger
+from ledger.address import Address, parse_url
+from ledger.ledger import Ledger, create_ledger, open_ledger
 from tests.crash.launching import wait_until
 from tests.ledger.sending import line, order, orders, positions, waiting
 from tests.places import SQLitePlaces, a_place, held
+from tests.servers.postgres import Server
 from tests.web.raw import head, raw
 from tests.web.serving import Client, Reply, Running, basic, serving
 from web.registry import ENDPOINTS
 from web.settings import Settings
 
 PATH = "/v1/events"
+MARK = "qzmark"
 LINES = {"Content-Type": "application/x-ndjson"}
 MEBIBYTE = 1_048_576
 HOSTILE = (
@@ -92,6 +97,36 @@ def test_whatever_stands_in_a_path_a_query_or_a_header_is_a_text_or_refused(
         for path in ("/..", "//healthz", "/v1/../metrics", "/openapi.json/../metrics"):
             is_refused(client.get(path), 404)
     assert positions(ledger) == []
+
+
+def test_the_server_is_told_statements_without_anything_of_a_request(
+    postgres_server: Server, postgres_database: str, tmp_path: Path
+) -> None:
+    """FAULTS 14: values are parameters. What PostgreSQL logs of statements has none of them."""
+    with psycopg.connect(postgres_database, autocommit=True) as connection:
+        name = sql.Identifier(connection.info.dbname)
+        for setting in ("log_statement = 'all'", "log_parameter_max_length = 0"):
+            connection.execute(sql.SQL(f"ALTER DATABASE {{}} SET {setting}").format(name))
+    address = parse_url(postgres_database, tmp_path / "keys")
+    create_ledger(address)
+    before = postgres_server.log.stat().st_size
+    with open_ledger(address) as ledger, serving(ledger, Settings(requests_per_second=0)) as found:
+        with found.client("privacy_officer", "*") as client:
+            for endpoint in (each for each in ENDPOINTS if each.method == "GET"):
+                for parameter in endpoint.parameters:
+                    for hostile in HOSTILE:
+                        value = f"{hostile} {MARK}"
+                        asked_with(client, endpoint.path, parameter.name, parameter.where, value)
+        with found.client(source=MARK) as client:
+            for number, hostile in enumerate(HOSTILE):
+                subject = f"customer:{hostile}{MARK}"
+                client.post(PATH, order(f"{number}{MARK}", source=MARK, subject=subject))
+        assert positions(ledger)
+    with postgres_server.log.open("rb") as log:
+        log.seek(before)
+        told = log.read()
+    assert b"FROM stored_events" in told
+    assert MARK.encode() not in told
 
 
 def asked_with(client: Client, path: str, name: str, where: str, value: str) -> Reply:
