@@ -9,7 +9,10 @@ acknowledged is lost; what was not is sent again by its client, and recorded onc
 """
 
 import multiprocessing
+import os
 import queue
+import socket
+import struct
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -27,6 +30,9 @@ from ledger.working import STOPPING, collect_seldom, held_back
 
 LANES = 3
 """Groups at the same time: one is on its way, one is encrypted or written, one is committed."""
+ANSWER_SECONDS = 240
+"""In which a group has to be answered, before the process is given up. It may wait for a writer
+in another process for a minute, and so may each group before it."""
 END_SECONDS = 10.0
 """In which the groups in hand have to end, before the process is ended."""
 
@@ -62,8 +68,8 @@ class Appender:
     ) -> tuple[Receipt, list[Outcome]]:
         """See `ledger.intake.Append`. `written` is called when the group is on its way.
 
-        Raises Unreachable when the process was ended from outside: whether the group was recorded
-        is not known then.
+        Raises Unreachable when the process was ended from outside or does not answer: whether the
+        group was recorded is not known then.
         """
         if any(not isinstance(received.raw, bytes) for received, _ in group):
             return append(self._ledger, group, written=written)  # a file stays where it is
@@ -73,7 +79,7 @@ class Appender:
             answer = process.ask(frame, written)
         except (EOFError, OSError):
             self._give_up(process)
-            raise Unreachable("the process that appends was ended from outside") from None
+            raise Unreachable("the process that appends has ended, or does not answer") from None
         if isinstance(answer, Exception):
             raise answer
         return read_answer(answer)
@@ -108,6 +114,8 @@ class _Process:
         for lane in theirs:
             lane.close()
         self._free: queue.SimpleQueue[Connection] = queue.SimpleQueue()
+        for lane, _ in pairs:
+            _limit(lane)
         self._await(pairs[0][0])
         for lane, _ in pairs:
             self._free.put(lane)
@@ -116,7 +124,7 @@ class _Process:
         """Until it has opened the ledger."""
         try:
             refusal = lane.recv()
-        except EOFError:
+        except (EOFError, OSError):
             self.kill()
             raise LedgerError("the process that appends did not start") from None
         if refusal is not None:
@@ -124,7 +132,8 @@ class _Process:
             raise refusal
 
     def ask(self, frame: bytes, written: Callable[[], None] | None) -> bytes | Exception:
-        """The answer to a group. Raises EOFError or OSError when the process has ended."""
+        """The answer to a group. Raises EOFError or OSError when the process has ended, or does
+        not answer."""
         lane = self._free.get()
         try:
             lane.send_bytes(frame)
@@ -149,6 +158,13 @@ class _Process:
         """End it now, if it has not ended; what it had in hand is rolled back."""
         self._process.kill()
         self._process.join()
+
+
+def _limit(lane: Connection) -> None:
+    """Let nobody wait for ever on it: after a time, to send or to receive raises OSError."""
+    with socket.socket(fileno=os.dup(lane.fileno())) as end:
+        for option in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):
+            end.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", ANSWER_SECONDS, 0))
 
 
 def _run(address: Address, lanes: Sequence[Connection]) -> None:

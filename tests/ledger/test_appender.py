@@ -137,6 +137,21 @@ def test_who_asks_is_told_when_it_is_killed_and_the_next_is_served(
     assert positions(ledger) == list(range(1, 3_001))
 
 
+def test_one_that_does_not_answer_is_given_up(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ledger.appender.ANSWER_SECONDS", 1)
+    large = order("large", data=order()["data"] | {"extra": {"text": "x" * 900_000}})
+    with Appender(ledger) as appender:
+        for event in (order("small"), large):  # one is taken by the pipe, one is too long for it
+            for pid in appenders():
+                os.kill(pid, signal.SIGSTOP)
+            with pytest.raises(Unreachable):
+                appender.append(came(event))
+            assert appender.append(came(event))[0].recorded == 1
+    assert not appenders()
+
+
 def test_a_group_in_hand_is_recorded_before_it_ends(ledger: Ledger) -> None:
     with ThreadPoolExecutor(1) as threads:
         with Appender(ledger) as appender:
