@@ -14,25 +14,27 @@ import queue
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
 
 from ledger.address import Address
-from ledger.errors import LedgerError, Unreachable
-from ledger.faults import keep_place
+from ledger.errors import LedgerError, Locked, Unreachable
+from ledger.faults import note_fault
 from ledger.frames import read_answer, read_group, write_answer, write_group
 from ledger.intake import Group, append, closed, read
 from ledger.ledger import Ledger, open_ledger
 from ledger.log import Outcome
 from ledger.receipt import Receipt
-from ledger.working import STOPPING, collect_seldom, held_back
+from ledger.working import STOPPING, collect_seldom, end_with_parent, held_back
 
 LANES = 3
 """Groups at the same time: one is on its way, one is encrypted or written, one is committed."""
 ANSWER_SECONDS = 240
 """In which a group has to be answered, before the process is given up. It may wait for a writer
-in another process for a minute, and so may each group before it."""
+in another process for a minute, after the group before it has."""
+START_SECONDS = 30.0
 END_SECONDS = 10.0
 """In which the groups in hand have to end, before the process is ended."""
 
@@ -77,9 +79,11 @@ class Appender:
         process = self._running()
         try:
             answer = process.ask(frame, written)
-        except (EOFError, OSError):
+        except BaseException as error:
             self._give_up(process)
-            raise Unreachable("the process that appends has ended, or does not answer") from None
+            if isinstance(error, EOFError | OSError):
+                raise Unreachable("the process that appends has ended, or is silent") from None
+            raise
         if isinstance(answer, Exception):
             raise answer
         return read_answer(answer)
@@ -89,7 +93,10 @@ class Appender:
             if self._is_closed:
                 raise Unreachable("the process that appends was closed")
             if self._process is None:
-                self._process = _Process(self._ledger.address)
+                try:
+                    self._process = _Process(self._ledger.address)
+                except OSError as error:  # too many files or processes, say
+                    raise Unreachable("no process that appends can be started") from error
             return self._process
 
     def _give_up(self, process: "_Process") -> None:
@@ -122,18 +129,17 @@ class _Process:
 
     def _await(self, lane: Connection) -> None:
         """Until it has opened the ledger."""
-        try:
-            refusal = lane.recv()
-        except (EOFError, OSError):
-            self.kill()
-            raise LedgerError("the process that appends did not start") from None
+        refusal: Exception | None = Unreachable("the process that appends did not start")
+        with suppress(EOFError, OSError):
+            if lane.poll(START_SECONDS):
+                refusal = lane.recv()
         if refusal is not None:
             self.kill()
             raise refusal
 
     def ask(self, frame: bytes, written: Callable[[], None] | None) -> bytes | Exception:
         """The answer to a group. Raises EOFError or OSError when the process has ended, or does
-        not answer."""
+        not answer. After any error the lane is closed: the next would get this one's answer."""
         lane = self._free.get()
         try:
             lane.send_bytes(frame)
@@ -141,23 +147,38 @@ class _Process:
                 written()
             answer: bytes | Exception = lane.recv()
             return answer
+        except BaseException:
+            lane.close()
+            raise
         finally:
             self._free.put(lane)
 
     def end(self) -> None:
         """Close each lane when its group is answered; the end of all is the end of the process."""
         with suppress(queue.Empty):  # it waits for whoever else is at work in the ledger
-            lanes = [self._free.get(timeout=END_SECONDS) for _ in range(LANES)]
-            for lane in lanes:
-                lane.close()
-                self._free.put(lane)  # for who comes too late, and would wait for one
+            self._close([self._free.get(timeout=END_SECONDS) for _ in range(LANES)])
             self._process.join(END_SECONDS)
         self.kill()
 
     def kill(self) -> None:
-        """End it now, if it has not ended; what it had in hand is rolled back."""
+        """End it now, if it has not ended; what it had in hand is rolled back.
+
+        Whoever waits for an answer is told so, and closes his lane himself.
+        """
         self._process.kill()
         self._process.join()
+        self._process.close()
+        idle = []
+        with suppress(queue.Empty):
+            while True:
+                idle.append(self._free.get_nowait())
+        self._close(idle)
+
+    def _close(self, lanes: Sequence[Connection]) -> None:
+        """Close them, and leave them for who comes too late, and would wait for one."""
+        for lane in lanes:
+            lane.close()
+            self._free.put(lane)
 
 
 def _limit(lane: Connection) -> None:
@@ -169,61 +190,86 @@ def _limit(lane: Connection) -> None:
 
 def _run(address: Address, lanes: Sequence[Connection]) -> None:
     """What the process does: answer groups on each lane until all of them are closed."""
-    try:
-        ledger = open_ledger(address)
-    except Exception as error:  # noqa: BLE001 - it is raised to who has started this
-        keep_place(error)
-        lanes[0].send(error)
-        return
-    with ledger:
-        collect_seldom()
-        turns = threading.Lock()
-        threads = [threading.Thread(target=_serve, args=(ledger, ln, turns)) for ln in lanes]
+    end_with_parent()
+    with suppress(OSError):  # who has started this has ended
+        try:
+            ledger = open_ledger(address)
+        except Exception as error:  # noqa: BLE001 - it is raised to who has started this
+            lanes[0].send(_told(error))
+            return
         lanes[0].send(None)
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        with ledger:
+            collect_seldom()
+            turns = _Turns()
+            threads = [threading.Thread(target=_serve, args=(ledger, ln, turns)) for ln in lanes]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
 
 
-def _serve(ledger: Ledger, lane: Connection, turns: threading.Lock) -> None:
-    with lane:
+def _serve(ledger: Ledger, lane: Connection, turns: "_Turns") -> None:
+    with lane, suppress(EOFError, OSError):  # who has started this closes the lane, or has ended
         while True:
-            try:
-                frame = lane.recv_bytes()
-                _send(lane, _answer(ledger, frame, _Turn(turns)))
-            except (EOFError, OSError):  # who has started this has closed the lane, or ended
-                return
+            frame = lane.recv_bytes()
+            lane.send(_answer(ledger, frame, turns.next()))
 
 
-def _send(lane: Connection, answer: bytes | Exception) -> None:
-    try:
-        lane.send(answer)
-    except (TypeError, AttributeError, ValueError):  # an error that cannot be sent
-        lane.send(RuntimeError(type(answer).__name__))
+class _Turns:
+    """Turns at the interpreter: one thread at a time has it, until it waits for the disk.
+
+    `error` is what made a group fail as the ledger was away or in use, and `failed` when that was:
+    who has waited for his turn since before that fails with it, or each would wait as long again.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.error: LedgerError | None = None
+        self.failed = 0.0
+
+    def next(self) -> "_Turn":
+        """The next turn, when it comes."""
+        came = time.monotonic()
+        self.lock.acquire()
+        return _Turn(self, self.error if self.failed > came else None)
 
 
 class _Turn:
-    """One thread's turn at the interpreter; others begin when it is passed on."""
+    """One thread's turn; others begin when it is passed on."""
 
-    def __init__(self, turns: threading.Lock) -> None:
-        turns.acquire()
+    def __init__(self, turns: _Turns, error: LedgerError | None) -> None:
         self._turns = turns
         self._is_over = False
+        self.error = error
+
+    def fail(self, error: LedgerError) -> None:
+        """Let those who wait fail as well."""
+        self._turns.error, self._turns.failed = error, time.monotonic()
 
     def pass_on(self) -> None:
         """May be called again."""
         if not self._is_over:
             self._is_over = True
-            self._turns.release()
+            self._turns.lock.release()
 
 
 def _answer(ledger: Ledger, frame: bytes, turn: _Turn) -> bytes | Exception:
     try:
+        if turn.error is not None:
+            return turn.error
         appended = ledger.log.append(closed(ledger, read_group(frame)), written=turn.pass_on)
         return write_answer(appended.receipt, appended.outcomes)
     except Exception as error:  # noqa: BLE001 - it is raised to whom it belongs
-        keep_place(error)
-        return error
+        told = _told(error)
+        if isinstance(told, Unreachable | Locked):
+            turn.fail(told)
+        return told
     finally:
         turn.pass_on()
+
+
+def _told(error: Exception) -> Exception:
+    """The error as it goes to the other process: what is none of ours may not bear the way."""
+    told = error if isinstance(error, LedgerError) else RuntimeError(type(error).__name__)
+    note_fault(told, error)
+    return told

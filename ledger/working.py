@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from typing import Any, TypeVar
 
@@ -62,6 +63,7 @@ def held_back(signals: set[signal.Signals]) -> Iterator[None]:
 
     A worker leaves them to its parent, who ends the work; and the end of the parent ends ours.
     """
+    resource_tracker.ensure_running()  # which would let them through when it is started
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
         yield
@@ -77,12 +79,16 @@ def collect_seldom() -> None:
 
 
 def _start(start: Callable[..., object], arguments: tuple[Any, ...]) -> None:
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     start(*arguments)
 
 
-def _end_with_parent() -> None:
-    """Leave no worker behind when the parent is killed."""
+def end_with_parent() -> None:
+    """Leave this process not behind when its parent is killed."""
+    threading.Thread(target=_await_parent, daemon=True).start()
+
+
+def _await_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         wait([parent.sentinel])

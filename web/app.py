@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ledger.faults import raised_at
+from ledger.faults import fault_of
 from ledger.intake import Append, append
 from ledger.ledger import Ledger
 from web.bodies import let_go
@@ -135,13 +135,13 @@ def _tell(problem: Problem, error: Exception, scope: Scope) -> None:
     """
     if problem.status < INTERNAL or error is problem:
         return
-    cause = error.__cause__ or error
+    fault = fault_of(error)
     _log.error(
         "failed",
         endpoint=_route(scope),
         code=problem.code,
-        error=type(cause).__name__,
-        at=raised_at(cause),
+        error=fault.kind,
+        at=fault.at,
     )
 
 

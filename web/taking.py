@@ -79,6 +79,7 @@ class Taking:
         self._threads = CapacityLimiter(LANES)
         self._under_way: set[asyncio.Task[None]] = set()
         self._is_at_work = False
+        self._is_ending = False
 
     async def take(self, access: Access | None, items: Sequence[Item]) -> Taken:
         """What became of the items, once it is durable. Raises LedgerError.
@@ -92,6 +93,8 @@ class Taking:
 
     def _go_on(self) -> None:
         """Take in the next group if there is one, nobody is at work, and a lane is free."""
+        if self._is_ending:
+            return
         if self._waiting and not self._is_at_work and len(self._under_way) < LANES:
             self._is_at_work = True
             task = asyncio.create_task(self._take_together())
@@ -109,6 +112,9 @@ class Taking:
         try:
             for brought, answer in zip(group, await self._taken(group, turn), strict=True):
                 brought.tell(answer)
+        except asyncio.CancelledError:  # the loop is about to end: no thread may begin now
+            self._is_ending = True
+            raise
         finally:
             turn.end()
 

@@ -20,7 +20,7 @@ from cli.stopping import stopping
 from cli.webhook_secrets import secret_of
 from ledger.appender import Appender
 from ledger.errors import LedgerError
-from ledger.faults import raised_at
+from ledger.faults import fault_of
 from ledger.intake import Stop
 from ledger.ledger import Ledger
 from ledger.mapping_file import MappingInvalid
@@ -179,7 +179,7 @@ def _follow(ledger: Ledger, pulse: Pulse, stop: Stop) -> None:
         except LedgerError as error:
             reason = str(error)
         except Exception as error:  # noqa: BLE001 - told without its message, which may quote
-            reason = f"a fault of ours: {type(error).__name__} {raised_at(error)}"
+            reason = f"a fault of ours: {' '.join(fault_of(error))}"
         pulse.lost(reason)
         log.error("the views are not followed; trying again", reason=reason)
         pause(seconds, stop)

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
@@ -12,9 +13,9 @@ from typing import Any
 import pytest
 
 from ledger.address import Address
-from ledger.appender import LANES, Appender, _answer, _send, _Turn
+from ledger.appender import LANES, Appender, _answer, _Turns
 from ledger.errors import KeysMissing, Locked, Unreachable
-from ledger.faults import raised_at
+from ledger.faults import fault_of
 from ledger.frames import write_group
 from ledger.intake import read
 from ledger.ledger import Ledger, open_ledger
@@ -152,6 +153,19 @@ def test_one_that_does_not_answer_is_given_up(
     assert not appenders()
 
 
+def test_one_that_was_ended_leaves_nothing_open(file_ledger: Ledger) -> None:
+    with Appender(file_ledger) as appender:
+        appender.append(came(order()))
+        before = len(os.listdir("/proc/self/fd"))
+        for number in range(KILLS):
+            for pid in appenders():
+                os.kill(pid, signal.SIGKILL)
+            with pytest.raises(Unreachable):
+                appender.append(came(order(f"lost {number}")))
+            appender.append(came(order(f"{number}")))
+        assert len(os.listdir("/proc/self/fd")) == before
+
+
 def test_a_group_in_hand_is_recorded_before_it_ends(ledger: Ledger) -> None:
     with ThreadPoolExecutor(1) as threads:
         with Appender(ledger) as appender:
@@ -166,15 +180,6 @@ def test_a_group_in_hand_is_recorded_before_it_ends(ledger: Ledger) -> None:
     assert not appenders()
 
 
-def test_signals_to_all_processes_of_a_terminal_are_left_to_who_has_started_it(
-    appender: Appender,
-) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):
-        for pid in appenders():
-            os.kill(pid, number)
-    assert appender.append(came(order()))[0].recorded == 1
-
-
 def test_who_cannot_open_the_ledger_says_why(address: Address) -> None:
     with open_ledger(address) as ledger:
         address.keys.rename(address.keys.with_suffix(".away"))
@@ -183,31 +188,59 @@ def test_who_cannot_open_the_ledger_says_why(address: Address) -> None:
     assert not appenders()
 
 
-@pytest.mark.parametrize("error", [Locked("somebody else is at work"), ValueError("a fault")])
-def test_an_error_there_is_raised_here_with_its_place(
-    file_ledger: Ledger, monkeypatch: pytest.MonkeyPatch, error: Exception
-) -> None:
+def failing(ledger: Ledger, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     def fail(*_: Any, **__: Any) -> None:
-        raise error
+        raise error from ValueError("told to nobody")
 
-    monkeypatch.setattr(file_ledger.log, "append", fail)
-    turns = threading.Lock()
+    monkeypatch.setattr(ledger.log, "append", fail)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (Locked("somebody else is at work"), Locked("somebody else is at work")),
+        (KeyError("qzcanary"), RuntimeError("KeyError")),
+    ],
+)
+def test_an_error_there_is_raised_here_with_its_place(
+    file_ledger: Ledger, monkeypatch: pytest.MonkeyPatch, error: Exception, told: Exception
+) -> None:
+    failing(file_ledger, monkeypatch, error)
+    turns = _Turns()
     here, there = Pipe()
-    _send(there, _answer(file_ledger, frame(order()), _Turn(turns)))
-    told = here.recv()
-    assert (type(told), str(told)) == (type(error), str(error))
-    assert raised_at(told).startswith(__file__)
-    assert not turns.locked()
+    there.send(_answer(file_ledger, frame(order()), turns.next()))
+    found = here.recv()
+    assert repr(found) == repr(told)
+    assert fault_of(found).kind == "ValueError"
+    assert not turns.lock.locked()
 
 
-def test_an_error_that_cannot_be_sent_is_told_by_its_name() -> None:
-    class Odd(Exception):
-        def __init__(self) -> None:
-            self.lock = threading.Lock()
+def test_who_waits_for_a_ledger_that_is_away_does_not_wait_for_each_before_him(
+    file_ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns = _Turns()
+    first = turns.next()
+    with ThreadPoolExecutor(1) as threads:
+        second = threads.submit(turns.next)
+        wait_until(lambda: second.running())
+        time.sleep(0.1)  # until it waits for the lock
+        with monkeypatch.context() as patch:
+            failing(file_ledger, patch, Locked("somebody else is at work"))
+            assert isinstance(_answer(file_ledger, frame(order()), first), Locked)
+        assert isinstance(_answer(file_ledger, frame(order()), second.result()), Locked)
+    assert isinstance(_answer(file_ledger, frame(order()), turns.next()), bytes)
 
-    here, there = Pipe()
-    _send(there, Odd())
-    assert repr(here.recv()) == "RuntimeError('Odd')"
+
+def test_nobody_is_given_the_answer_to_another(ledger: Ledger, appender: Appender) -> None:
+    def fail() -> None:
+        raise ValueError("a fault of ours")
+
+    for number in range(LANES):
+        with pytest.raises(ValueError, match="a fault of ours"):
+            appender.append(came(*orders(range(2 * number, 2 * number + 2))), written=fail)
+    for _ in range(LANES):
+        receipt, _ = appender.append(came(b"{"))
+        assert (receipt.received, receipt.quarantined) == (1, 1)
 
 
 def frame(*events: Any) -> bytes:

@@ -5,8 +5,8 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,8 +30,9 @@ LARGE = 50 * MEBIBYTE
 CANARY = "qzcanary"
 LINES = {"Content-Type": "application/x-ndjson"}
 ROOM_BYTES = 2 * MEBIBYTE
-BATCH, BATCHES = 500, 8
+BATCH, BATCHES = 500, 16
 """More than there is room for."""
+IMPATIENT = {"ledger.appender.START_SECONDS": 2, "web.server.STOP_SECONDS": 2}
 
 
 @dataclass(frozen=True)
@@ -60,13 +61,16 @@ def _most_memory(pid: int) -> int:
 
 
 @contextmanager
-def started(address: SQLiteAddress, folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+def started(
+    address: SQLiteAddress, folder: Path, tuned: Mapping[str, float] | None = None
+) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
     """The command, when it answers, and the file that it writes its log to."""
     err = folder / "err"
-    command = [*program({}), "--ledger", address.url, "serve", "--port", "0", "--rate", "0"]
+    options = ("--port", "0", "--rate", "0", "--body-limit", str(LIMIT))
+    command = [*program(tuned or {}), "--ledger", address.url, "serve", *options]
     with (
         err.open("wb") as said,
-        subprocess.Popen([*command, "--body-limit", str(LIMIT)], stderr=said) as popen,
+        subprocess.Popen(command, stderr=said) as popen,
     ):
         try:
             wait_until(lambda: b'"url"' in err.read_bytes() or popen.poll() is not None)
@@ -75,11 +79,15 @@ def started(address: SQLiteAddress, folder: Path) -> Iterator[tuple[subprocess.P
             popen.kill()
 
 
+def running_of(err: Path, ledger: Ledger) -> Running:
+    """The server that has written this log."""
+    return Running(json.loads(err.read_text().splitlines()[0])["url"], ledger, Watch())
+
+
 @contextmanager
 def process(ledger: Ledger, address: SQLiteAddress, folder: Path) -> Iterator[Process]:
     with started(address, folder) as (popen, err):
-        url = json.loads(err.read_text().splitlines()[0])["url"]
-        yield Process(Running(url, ledger, Watch()), popen.pid, err)
+        yield Process(running_of(err, ledger), popen.pid, err)
         popen.send_signal(signal.SIGTERM)
         assert popen.wait(60) == 128 + signal.SIGTERM, err.read_text()
 
@@ -210,6 +218,44 @@ def test_an_appender_that_was_ended_is_a_reason_to_come_back(served: Process, sh
     assert "retry-after" in reply.headers
     assert shop.post(PATH, order("meanwhile")).status == 200
     assert len(served.running.ledger.log.identified("meanwhile", "shop")) == 1
+
+
+def test_signals_are_left_to_the_parent(sqlite_places: SQLitePlaces, tmp_path: Path) -> None:
+    """A terminal sends them to all processes, and so does whoever looks after services."""
+    address = sqlite_places.taken()
+    with (
+        open_ledger(address) as ledger,
+        started(address, tmp_path) as (popen, err),
+        running_of(err, ledger).client() as client,
+    ):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            for pid in spawned(popen.pid):
+                os.kill(pid, number)
+            assert client.post(PATH, order(f"behind {number}")).status == 200
+
+
+def test_a_server_ends_whatever_its_appender_does(
+    sqlite_places: SQLitePlaces, tmp_path: Path
+) -> None:
+    """One that is stopped while it starts answers nobody."""
+    address = sqlite_places.taken()
+    with open_ledger(address) as ledger, started(address, tmp_path, IMPATIENT) as (popen, err):
+        running = running_of(err, ledger)
+        (first,) = spawned(popen.pid)
+        os.kill(first, signal.SIGKILL)
+        with running.client() as client:
+            assert client.post(PATH, order()).status == 503
+        secret = running.secret()
+        with ExitStack() as stack:
+            for _ in range(4):
+                asking = stack.enter_context(raw(running.url))
+                body = line(order())
+                asking.send(head(f"POST {PATH}", secret, Content_Length=len(body)) + body)
+            wait_until(lambda: bool(spawned(popen.pid)))
+            for pid in spawned(popen.pid):
+                os.kill(pid, signal.SIGSTOP)
+            popen.send_signal(signal.SIGTERM)
+            assert popen.wait(30) == 128 + signal.SIGTERM
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])

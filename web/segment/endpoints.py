@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from ledger.access import ANY_SOURCE, Access, Right
 from ledger.errors import LedgerError
-from ledger.faults import raised_at
+from ledger.faults import fault_of
 from ledger.quarantine import Item, Received
 from schemas.door import Refused
 from web.admission import admit, recognise
@@ -192,7 +192,8 @@ def _made(raw: bytes, delivery: Delivery, kind: str) -> list[Item]:
     except RecursionError:
         refused = Refused("too_deep", "", "nested too deeply")
     except Exception as error:  # noqa: BLE001 - the others of its batch have nothing to do with it
-        _log.error("a call was not read", error=type(error).__name__, at=raised_at(error))
+        fault = fault_of(error)
+        _log.error("a call was not read", error=fault.kind, at=fault.at)
         refused = Refused("fault", "", "a fault of the server; it is in its log")
     else:
         return [Received(event, DOOR, {"file": NAME}) for event in events]
