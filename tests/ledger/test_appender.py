@@ -14,14 +14,17 @@ import pytest
 
 from ledger.address import Address
 from ledger.appender import LANES, Appender, _answer, _Turns
+from ledger.erasure import erase, plan_erasure
 from ledger.errors import KeysMissing, Locked, Unreachable
 from ledger.faults import fault_of
 from ledger.frames import write_group
 from ledger.intake import read
 from ledger.ledger import Ledger, open_ledger
 from ledger.log import Quarantined, system_clock
+from ledger.personal import REDACTED
 from ledger.quarantine import Received
 from ledger.record import Duplicate, Recorded
+from ledger.regions import REGION
 from schemas.door import Refused
 from schemas.fields import rfc3339
 from schemas.replay import decode
@@ -76,6 +79,28 @@ def test_what_it_has_encrypted_is_opened_here(ledger: Ledger, appender: Appender
     assert b"ana" not in stored.state
     (envelope,) = ledger.vault.reveal([decode(stored.topic, stored.state)])
     assert envelope.subject == "email:ana@example.com"
+
+
+def test_who_was_erased_meanwhile_is_not_recorded_although_it_has_his_key(
+    ledger: Ledger, appender: Appender
+) -> None:
+    def described(id_: str) -> list[tuple[Received, Refused | None]]:
+        return came(order(id_, type="customer.described.v1", data={"traits": {"name": "Ana"}}))
+
+    appender.append(described("before"))
+    assert REDACTED.encode() not in ledger.log.page(0, 1)[0].state
+    erase(ledger, plan_erasure(ledger, "customer:42"), "asked for it", "erasure-1")
+    appender.append(described("behind"))
+    (behind,) = ledger.log.identified("behind", "shop")
+    assert REDACTED.encode() in behind.state
+
+
+def test_a_number_is_read_as_its_region_has_it(ledger: Ledger, appender: Appender) -> None:
+    called = order("called", subject="phone:02 1234 5678")
+    appender.append([(Received(line(called), "webhook", {REGION: "IT"}), None)])
+    (stored,) = ledger.log.page(0, 1)
+    found = decode(stored.topic, stored.state).subject
+    assert found == ledger.vault.stored_subject("phone:+390212345678")
 
 
 def test_callers_at_the_same_time_get_receipts_of_their_own(
