@@ -14,9 +14,6 @@ from schemas.door import Refused
 from schemas.envelope import Envelope
 from schemas.replay import decode_as_written
 
-_Why = tuple[str, str, str]
-"""A refusal: its reason, path and message."""
-
 
 class _Item(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """What was received, and what it is: one of the last three. An envelope is as it would be
@@ -29,7 +26,7 @@ class _Item(msgspec.Struct, array_like=True, frozen=True, gc=False):
     key: bytes | None
     record: Record | None
     envelope: tuple[str, bytes] | None
-    refused: _Why | None
+    refused: Refused | None
 
 
 class _Answer(msgspec.Struct, array_like=True, gc=False):
@@ -40,7 +37,7 @@ class _Answer(msgspec.Struct, array_like=True, gc=False):
 _write_state = msgspec.json.Encoder().encode
 
 
-def _why(refused: Any) -> _Why:
+def _why(refused: Any) -> tuple[str, str, str]:
     return (refused.reason, refused.path, refused.message)
 
 
@@ -49,7 +46,7 @@ def _refused(_: type, why: Any) -> Refused:
 
 
 _write = msgspec.msgpack.Encoder(enc_hook=_why).encode
-_read_items = msgspec.msgpack.Decoder(list[_Item]).decode
+_read_items = msgspec.msgpack.Decoder(list[_Item], dec_hook=_refused).decode
 _read_answer = msgspec.msgpack.Decoder(_Answer, dec_hook=_refused).decode
 
 
@@ -95,4 +92,4 @@ def _what(item: _Item) -> Read:
         return decode_as_written(*item.envelope)
     if item.refused is None:
         raise ValueError("the item is neither a touchpoint nor refused")
-    return Refused(*item.refused)
+    return item.refused
