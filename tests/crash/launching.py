@@ -127,11 +127,17 @@ def wait_until(reached: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -
 
 
 def family(pid: int) -> list[int]:
-    """A process, and all that it and those have started."""
+    """A process, and all that it and those have started.
+
+    The kernel's own lists of children may leave some out while others end.
+    """
+    parents: dict[int, int] = {}
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            parents[int(file.parent.name)] = int(file.read_text().rpartition(")")[2].split()[1])
     found = [pid]
     for parent in found:
-        for children in Path(f"/proc/{parent}/task").glob("*/children"):
-            found += map(int, children.read_text().split())
+        found += [child for child, of in parents.items() if of == parent]
     return found
 
 
